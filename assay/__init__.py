@@ -1,0 +1,1 @@
+"""The harness: plan, evidence, verdicts, reports."""

@@ -1,0 +1,228 @@
+"""A campaign on disk: records that are written once and judged as often as anyone likes."""
+
+import hashlib
+import json
+import os
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from assay import suites
+from assay.case import Case, from_json, to_json
+from assay.errors import UsageError
+from assay.verdict import SEVERITY, Outcome, Verdict, failed, inconclusive
+
+SCHEMA = 1
+MAX_RECORD = 64 << 20
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One variant on one target as the plan has it; `decided` is set where nothing need be run."""
+
+    spec: str
+    case: str
+    slug: str
+    variant: str
+    target: str
+    decided: Verdict | None = None
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What one probe saw, and what service of the product the stimulus took away, if any."""
+
+    seen: Mapping[str, Any]
+    loss: str = ""
+    loss_ref: str = ""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one run of a variant left behind: the facts, or the problem that kept them away.
+
+    A second attempt is there where the product's service was lost after the stimulus of the first.
+    """
+
+    spec: str
+    case: str
+    variant: str
+    target: str
+    started: str  # ISO 8601, UTC
+    seconds: float
+    harness: str
+    attempts: tuple[Attempt, ...]
+    problem: Verdict | None = None  # ERROR or INCONCLUSIVE
+    evidence: Mapping[str, str] = field(default_factory=dict)  # file name -> SHA-256
+    conditions: Mapping[str, Any] = field(default_factory=dict)  # timers and settings in force
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class Result:
+    """One planned variant with its verdict, and its record where there is one."""
+
+    planned: Planned
+    verdict: Verdict
+    record: Record | None = None
+
+
+def canonical(value: Any) -> bytes:
+    """JSON with sorted keys and no blanks, for files that are compared and digested."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a whole file or none: a kill at any moment leaves the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with temporary.open("wb") as handle:
+        handle.write(data)
+        handle.flush()
+        os.fsync(handle.fileno())
+    temporary.replace(path)
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def judge(record: Record) -> Verdict:
+    """The verdict of a record: a pure function of what was written, whoever asks and whenever.
+
+    A record that does not fit its observation, or a judge that breaks, is an ERROR.
+    """
+    if record.problem is not None:
+        return record.problem
+    bound = suites.bindings(record.spec).get((record.case, record.variant))
+    if bound is None:
+        return Verdict(Outcome.ERROR, f"no judge for {record.case}/{record.variant} in this version")
+    if not record.attempts:
+        return Verdict(Outcome.ERROR, "the record holds neither facts nor a problem")
+    verdicts = [_judge_one(bound, attempt.seen) for attempt in record.attempts]
+    worst_first = min(verdicts, key=lambda v: SEVERITY.index(v.outcome))
+    if worst_first.outcome in (Outcome.FAIL, Outcome.ERROR):
+        return worst_first
+    lost = [a for a in record.attempts if a.loss]
+    refs = tuple(a.loss_ref for a in lost if a.loss_ref)
+    if len(lost) > 1:
+        return failed(f"{lost[0].loss} after the stimulus, and again when it was repeated", *refs)
+    if lost:
+        return inconclusive(f"{lost[0].loss} after the stimulus, once; the repetition went well", *refs)
+    return verdicts[-1]
+
+
+def _judge_one(bound: Case[Any], facts: Mapping[str, Any]) -> Verdict:
+    try:
+        seen = from_json(bound.seen, facts)
+    except ValueError as error:
+        return Verdict(Outcome.ERROR, f"the record does not fit the observation of this version: {error}")
+    try:
+        return bound.judge(seen)
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(last.filename).name}:{last.lineno}"
+        return Verdict(Outcome.ERROR, f"the judge broke at {where}: {type(error).__name__}: {error}")
+
+
+class Campaign:
+    """A folder with `campaign.json` and one folder a variant below `records/`."""
+
+    def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
+        self.path = path
+        self.header = header
+        self.plan = tuple(from_json(Planned, entry) for entry in header["plan"])
+
+    @classmethod
+    def create(cls, path: Path, header: Mapping[str, Any], plan: tuple[Planned, ...]) -> "Campaign":
+        """Start a campaign in a new or empty folder; raises UsageError when something is there already."""
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise UsageError(f"{path} is not empty: choose another --out, or continue it with --resume")
+        whole = {"schema": SCHEMA, **header, "plan": to_json(plan)}
+        write_atomic(path / "campaign.json", json.dumps(whole, indent=1, ensure_ascii=False).encode())
+        return cls(path, whole)
+
+    @classmethod
+    def open(cls, path: Path) -> "Campaign":
+        """Read a campaign; raises UsageError when the folder holds none that this version reads."""
+        try:
+            header = json.loads((path / "campaign.json").read_bytes())
+            if header["schema"] != SCHEMA:
+                raise UsageError(f"{path}: written by another version (schema {header['schema']})")
+            return cls(path, header)
+        except FileNotFoundError:
+            raise UsageError(f"{path} holds no campaign.json: give the folder of a campaign") from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"{path / 'campaign.json'} cannot be read: {error}") from error
+
+    def folder(self, planned: Planned) -> Path:
+        """Where a variant's record and evidence are."""
+        return self.path / "records" / planned.spec / planned.slug / planned.variant
+
+    def write(self, planned: Planned, record: Record) -> None:
+        """Write a record, last of all its files, so that a record that is there is complete."""
+        write_atomic(
+            self.folder(planned) / "record.json",
+            json.dumps(to_json(record), indent=1, ensure_ascii=False, allow_nan=False).encode(),
+        )
+
+    def read(self, planned: Planned) -> Record | None:
+        """The record of a variant, or None when it was not run; raises UsageError when it is damaged."""
+        path = self.folder(planned) / "record.json"
+        try:
+            if path.stat().st_size > MAX_RECORD:
+                raise UsageError(f"{path} is larger than {MAX_RECORD >> 20} MiB")
+            record: Record = from_json(Record, json.loads(path.read_bytes()))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, RecursionError) as error:
+            raise UsageError(f"{path} is damaged: {error}") from error
+        names = (planned.spec, planned.case, planned.variant, planned.target)
+        if (record.spec, record.case, record.variant, record.target) != names:
+            raise UsageError(f"{path} is the record of {record.case}/{record.variant}, not of this folder")
+        return record
+
+    def intact(self, planned: Planned, record: Record) -> str:
+        """Empty when every evidence file is there with its digest, else what is wrong."""
+        for name, expected in record.evidence.items():
+            path = self.folder(planned) / Path(name).name
+            if not path.is_file():
+                return f"{path.name} is missing"
+            if digest(path) != expected:
+                return f"{path.name} was changed"
+        return ""
+
+    def results(self) -> Iterator[Result]:
+        """Every planned variant with its verdict, judged now from its record."""
+        for planned in self.plan:
+            if planned.decided is not None:
+                yield Result(planned, planned.decided)
+                continue
+            record = self.read(planned)
+            if record is None:
+                yield Result(planned, Verdict(Outcome.NOT_RUN, "the campaign ended before it was run"))
+            else:
+                yield Result(planned, judge(record), record)
+
+
+def exit_code(outcomes: list[Outcome]) -> int:
+    """0 all passed or not applicable, 1 a FAIL, 2 anything else that is not green."""
+    if Outcome.FAIL in outcomes:
+        return 1
+    return 0 if outcomes and all(o in (Outcome.PASS, Outcome.NOT_APPLICABLE) for o in outcomes) else 2
+
+
+def as_object(result: Result) -> dict[str, Any]:
+    """The flat form of a result for JSON output: spec, case, variant, target, verdict, reason."""
+    planned = asdict(result.planned)
+    return {k: planned[k] for k in ("spec", "case", "variant", "target")} | {
+        "verdict": result.verdict.outcome.value,
+        "reason": result.verdict.reason,
+        "refs": list(result.verdict.refs),
+    }

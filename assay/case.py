@@ -1,0 +1,184 @@
+"""What a test case is made of: events that were seen, observations, and the binding to the catalogue."""
+
+import dataclasses
+import types
+import typing
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from assay.verdict import Verdict, inconclusive
+
+
+@dataclass(frozen=True)
+class Event:
+    """One message that crossed the bench: a past-tense fact with its place in the raw evidence.
+
+    `at` is in seconds since the variant began; `facts` holds decoded values (JSON only), octets as lower-case
+    hexadecimal.
+    """
+
+    at: float
+    received: bool  # by the bench, so from the product
+    interface: str  # "n1", "n2", "n12", "n11", "n8", ...
+    name: str  # "SECURITY MODE COMMAND", "POST /nsmf-pdusession/v1/sm-contexts", ...
+    ref: str  # "capture.pcapng#42"
+    ue: str = ""  # the bench's own label of the UE it belongs to
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Control:
+    """An exchange that must work for the verdict to count, and what it was worth."""
+
+    what: str  # "a twin registered without the stimulus"
+    worked: bool
+    saw: str  # what happened, in words
+    slowest: float = 0.0  # seconds the product took for its slowest answer in it
+    refs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Everything one UE caused or received during a watch of `seconds`."""
+
+    what: str
+    seconds: float
+    events: tuple[Event, ...]
+
+
+class Observation:
+    """Base of every `Seen`: a frozen dataclass of facts that survives a trip through JSON."""
+
+
+SeenT = TypeVar("SeenT", bound=Observation)
+
+
+@dataclass(frozen=True)
+class Case(Generic[SeenT]):
+    """A probe bound to a test case of the catalogue, with the judge of what it saw."""
+
+    id: str
+    variants: tuple[str, ...]
+    seen: type[SeenT]
+    judge: Callable[[SeenT], Verdict]
+    probe: Callable[..., SeenT]
+
+
+def case(
+    case_id: str, judge: Callable[[SeenT], Verdict], variants: Iterable[str]
+) -> Callable[[Callable[..., SeenT]], Callable[..., SeenT]]:
+    """Bind a probe to variants of a test case; the probe's name starts with `test_`.
+
+    A probe that serves several variants takes a parameter `variant`.
+    """
+
+    def bind(probe: Callable[..., SeenT]) -> Callable[..., SeenT]:
+        seen = typing.get_type_hints(probe)["return"]
+        bound = Case(case_id, tuple(variants), seen, judge, probe)
+        probe.scas = bound  # type: ignore[attr-defined]
+        return probe
+
+    return bind
+
+
+# --- what judges have in common ---------------------------------------------------------------------------
+
+
+def unsound(controls: Iterable[Control], silences: Iterable[Watch] = ()) -> Verdict | None:
+    """INCONCLUSIVE where a control failed, or where a silence was shorter than the product is slow.
+
+    A product that needs t seconds for an answer that works proves nothing by t seconds of silence: a watch
+    counts only when it lasted at least twice as long as the slowest answer of the controls.
+    """
+    controls = tuple(controls)
+    for control in controls:
+        if not control.worked:
+            return inconclusive(f"control failed: {control.what}: {control.saw}", *control.refs)
+    slow = max(controls, key=lambda c: c.slowest, default=None)
+    for watch in silences:
+        if slow is not None and watch.seconds < 2 * slow.slowest:
+            return inconclusive(
+                f"the product took {slow.slowest:.1f} s for an answer, so {watch.seconds:.1f} s of silence"
+                f" prove nothing ({watch.what}): declare longer timers",
+                *slow.refs,
+            )
+    return None
+
+
+def named(events: Iterable[Event], *names: str) -> tuple[Event, ...]:
+    """The events the product caused that have one of these names."""
+    return tuple(e for e in events if e.received and e.name in names)
+
+
+def beyond(
+    seen: Iterable[Event], twin: Iterable[Event], *, harmless: Iterable[str] = ("5GMM STATUS",)
+) -> list[Event]:
+    """What the product did for a UE and not, as often, for its twin; carriers of NAS do not count."""
+    spared = Counter(e.name for e in twin if e.received)
+    more = []
+    for event in seen:
+        if not event.received or event.name in harmless or event.name == "DOWNLINK NAS TRANSPORT":
+            continue
+        if spared[event.name] > 0:
+            spared[event.name] -= 1
+        else:
+            more.append(event)
+    return more
+
+
+def told(event: Event | None) -> str:
+    """An event in words, with its 5GMM cause where it has one."""
+    if event is None:
+        return "nothing"
+    cause = event.facts.get("cause")
+    return f"{event.name} with cause #{cause}" if isinstance(cause, int) else event.name
+
+
+# --- records ------------------------------------------------------------------------------------------------
+
+
+def to_json(value: Any) -> Any:
+    """Facts as plain JSON values; raises TypeError for what has no place in a record."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_json(item) for item in value]
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    raise TypeError(f"{type(value).__name__} has no place in a record: use text, numbers, lists and mappings")
+
+
+def from_json(kind: Any, value: Any) -> Any:
+    """The inverse of `to_json` for a declared type; raises ValueError where the JSON does not fit it."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if kind is Any:
+        return value
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        if not isinstance(value, dict):
+            raise ValueError(f"{kind.__name__} wants a mapping, not {type(value).__name__}")
+        hints, fields = typing.get_type_hints(kind), dataclasses.fields(kind)
+        if set(value) != {f.name for f in fields}:
+            odd = sorted(set(value) ^ {f.name for f in fields})
+            raise ValueError(f"{kind.__name__}: unknown or missing {', '.join(odd)}")
+        return kind(**{f.name: from_json(hints[f.name], value[f.name]) for f in fields})
+    if origin is tuple and isinstance(value, list):
+        if arguments[1:] == (...,):
+            return tuple(from_json(arguments[0], item) for item in value)
+        return tuple(from_json(one, item) for one, item in zip(arguments, value, strict=True))
+    if origin is not None and isinstance(value, dict) and issubclass(origin, Mapping):
+        return {key: from_json(arguments[1], item) for key, item in value.items()}
+    if origin in (typing.Union, types.UnionType):
+        for one in arguments:
+            try:
+                return from_json(one, value)
+            except ValueError:
+                continue
+    if kind is float and type(value) in (int, float):
+        return float(value)
+    if kind in (str, bool, int, types.NoneType) and type(value) is kind:
+        return value
+    raise ValueError(f"{value!r} is not {kind}")

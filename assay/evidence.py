@@ -1,0 +1,154 @@
+"""The trace of a variant: every frame that crossed the bench, the events in it, and waiting for them."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from assay.case import Event
+
+CAPTURE = "capture.pcapng"
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes.fromhex("000000040000000000")  # RFC 9113 clause 3.4
+
+MAX_FRAMES = 50_000
+MAX_OCTETS = 64 << 20
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Both ends of a transport connection, as the capture's lower layers name them."""
+
+    transport: Literal["sctp", "tcp"]
+    bench: tuple[str, int]
+    product: tuple[str, int]
+    bench_opened: bool = True
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One packet of the capture: an SCTP message, HTTP/2 frames, or (flow None) a deciphered NAS message."""
+
+    at: float
+    received: bool
+    flow: Flow | None
+    data: bytes
+    stream: int = 0
+    ppid: int = 0
+    comment: str = ""
+
+
+class Trace:
+    """What the bench sent and received, in one order over all interfaces; safe to use from any thread.
+
+    Drivers add frames and events, probes wait for events. A product that floods is cut off at `MAX_FRAMES`
+    or `MAX_OCTETS`: `overflow` then says so and nothing more is kept.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget everything and start the clock of a new variant."""
+        with self._changed:
+            self.started = time.time()
+            self._zero = time.monotonic()
+            self._frames: list[Frame] = []
+            self._events: list[Event] = []
+            self._opened: set[Flow] = set()
+            self._octets = 0
+            self.overflow = ""
+
+    @property
+    def now(self) -> float:
+        """Seconds since the variant began."""
+        return time.monotonic() - self._zero
+
+    @property
+    def frames(self) -> tuple[Frame, ...]:
+        """The frames so far; frame number n of the capture is element n - 1."""
+        with self._changed:
+            return tuple(self._frames)
+
+    def _add(self, frame: Frame) -> int:
+        if len(self._frames) >= MAX_FRAMES or self._octets + len(frame.data) > MAX_OCTETS:
+            self.overflow = f"more than {MAX_FRAMES} frames or {MAX_OCTETS >> 20} MiB crossed the bench"
+        if not self.overflow:
+            self._frames.append(frame)
+            self._octets += len(frame.data)
+        return len(self._frames)
+
+    def frame(self, flow: Flow, received: bool, data: bytes, *, stream: int = 0, ppid: int = 0) -> int:
+        """Keep one frame and return its number in the capture.
+
+        A TCP connection older than the variant gets its HTTP/2 preface first, so that the capture decodes.
+        """
+        with self._changed:
+            if flow.transport == "tcp" and flow not in self._opened:
+                self._opened.add(flow)
+                if not data.startswith(PREFACE[:24]):
+                    note = "preface repeated: the connection is older than this capture"
+                    self._add(Frame(self.now, not flow.bench_opened, flow, PREFACE, comment=note))
+            return self._add(Frame(self.now, received, flow, data, stream, ppid))
+
+    def deciphered(self, number: int, received: bool, nas: bytes) -> int:
+        """Keep the cleartext of a ciphered NAS message beside its frame and return its own frame number."""
+        with self._changed:
+            return self._add(Frame(self.now, received, None, nas, comment=f"deciphered from frame {number}"))
+
+    def event(
+        self,
+        frame: int,
+        received: bool,
+        interface: str,
+        name: str,
+        ue: str = "",
+        facts: Mapping[str, Any] | None = None,
+    ) -> Event:
+        """Add an event that frame number `frame` shows, and wake whoever waits for it."""
+        with self._changed:
+            ref = f"{CAPTURE}#{frame}"
+            event = Event(round(self.now, 6), received, interface, name, ref, ue, dict(facts or {}))
+            if not self.overflow:
+                self._events.append(event)
+            self._changed.notify_all()
+            return event
+
+    def mark(self) -> int:
+        """A place in the order of events, for `since` and `wait`."""
+        with self._changed:
+            return len(self._events)
+
+    def since(self, mark: int = 0, ue: str | None = None) -> tuple[Event, ...]:
+        """The events after a mark, of one UE or of all."""
+        with self._changed:
+            return tuple(e for e in self._events[mark:] if ue is None or e.ue == ue)
+
+    def wait(self, match: Callable[[Event], bool], *, mark: int = 0, within: float) -> Event | None:
+        """The first event after `mark` that matches, or None when `within` seconds pass without one."""
+        deadline = time.monotonic() + within
+        with self._changed:
+            seen = mark
+            while True:
+                while seen < len(self._events):
+                    if match(self._events[seen]):
+                        return self._events[seen]
+                    seen += 1
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return None
+                self._changed.wait(left)
+
+    def quiet(self, seconds: float, *, within: float) -> bool:
+        """Wait until nothing was received for `seconds`; False when it never was quiet `within` that time."""
+        deadline = time.monotonic() + within
+        with self._changed:
+            while True:
+                last = next((e.at for e in reversed(self._events) if e.received), 0.0)
+                rest = seconds - (self.now - last)
+                if rest <= 0:
+                    return True
+                if time.monotonic() + rest > deadline:
+                    return False
+                self._changed.wait(rest)

@@ -1,0 +1,154 @@
+"""All that knows pytest: collecting variants, running them in a session, and projecting verdicts."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from assay.case import Case
+from assay.errors import AssayError, UsageError
+from assay.verdict import Outcome, Verdict
+
+if TYPE_CHECKING:
+    from assay.campaign import Planned
+    from assay.session import Session
+
+SESSION = pytest.StashKey["Session"]()
+PLANNED = pytest.StashKey["Planned | None"]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("assay", "3GPP SCAS test cases")
+    group.addoption("--profile", type=Path, help="the product under test")
+    group.addoption(
+        "--campaign", type=Path, help="folder for records and evidence (default: campaigns/<time>)"
+    )
+    group.addoption("--fault", action="append", default=[], help="seeded fault of an emulated product")
+    group.addoption("--resume", action="store_true", help="continue the campaign in --campaign")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "scas(case, variant): a variant of a 3GPP SCAS test case")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    bound = getattr(metafunc.function, "scas", None)
+    if isinstance(bound, Case):
+        if "variant" not in metafunc.fixturenames:
+            metafunc.fixturenames.append("variant")
+        marked = [pytest.param(v, marks=pytest.mark.scas(bound.id, v)) for v in bound.variants]
+        metafunc.parametrize("variant", marked)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Bind every variant to the plan, which is made when SCAS cases are collected with a profile."""
+    scas = [item for item in items if _bound(item) is not None]
+    profile: Path | None = config.getoption("profile")
+    if not scas or profile is None:
+        return
+    session = config.stash.get(SESSION, None)
+    if session is None:
+        specs = tuple(dict.fromkeys(item.path.parent.name for item in scas))
+        session = config.stash[SESSION] = _open(config, profile, specs)
+    plan = {(p.spec, p.case, p.variant): p for p in session.campaign.plan}
+    for item in scas:
+        bound = _bound(item)
+        variant = _variant(item)
+        if bound is not None:
+            item.stash[PLANNED] = plan.get((item.path.parent.name, bound.id, variant))
+            item.user_properties += [("scas_case", bound.id), ("scas_variant", variant)]
+
+
+def _open(config: pytest.Config, profile: Path, specs: tuple[str, ...]) -> "Session":
+    from datetime import datetime
+
+    from assay import profile as profiles
+    from assay.session import Session
+
+    out = config.getoption("campaign") or Path("campaigns") / datetime.now().strftime("%Y%m%d-%H%M%S")
+    faults, resume = tuple(config.getoption("fault")), config.getoption("resume")
+    try:
+        return Session(profile, profiles.load(profile), out, specs=specs, faults=faults, resume=resume)
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def _bound(item: pytest.Item) -> Case[Any] | None:
+    bound = getattr(getattr(item, "function", None), "scas", None)
+    return bound if isinstance(bound, Case) else None
+
+
+def _variant(item: pytest.Item) -> str:
+    mark = item.get_closest_marker("scas")
+    return str(mark.args[1]) if mark else ""
+
+
+@pytest.fixture
+def amf() -> None:
+    """The bench around the AMF under test; the session hands it to the probe."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a SCAS variant in the session and project its verdict on pytest's outcomes."""
+    bound = _bound(pyfuncitem)
+    if bound is None:
+        return None
+    session = pyfuncitem.config.stash.get(SESSION, None)
+    planned = pyfuncitem.stash.get(PLANNED, None)
+    if session is None:
+        pytest.skip("no product: give --profile FILE")
+    if planned is None:
+        pytest.skip("not in the plan of this campaign")
+    try:
+        verdict = session.verdict(planned, bound)
+    except AssayError as error:
+        pytest.exit(str(error), returncode=4)
+    pyfuncitem.user_properties += [("scas_verdict", verdict.outcome.value), ("scas_reason", verdict.reason)]
+    _tell_allure(pyfuncitem, session, planned)
+    _project(verdict)
+    return True
+
+
+def _project(verdict: Verdict) -> None:
+    text = f"{verdict.outcome}: {verdict.reason}"
+    if verdict.refs:
+        text += f" [{', '.join(verdict.refs)}]"
+    if verdict.outcome is Outcome.NOT_APPLICABLE:
+        pytest.skip(text)
+    if verdict.outcome is not Outcome.PASS:
+        pytest.fail(text, pytrace=False)
+
+
+def _tell_allure(item: pytest.Function, session: "Session", planned: "Planned") -> None:
+    """Titles, labels and captures for allure-pytest, where it was asked for results."""
+    if not item.config.getoption("allure_report_dir", None):
+        return
+    import allure
+
+    from assay import catalogue
+
+    spec, case = catalogue.find(planned.case, planned.spec)
+    allure.dynamic.title(f"{case.id}/{planned.variant}: {case.title}")
+    allure.dynamic.description(case.requirement)
+    allure.dynamic.label("suite", spec.spec)
+    allure.dynamic.label("clause", case.clause)
+    allure.dynamic.severity(
+        {"low": "minor", "medium": "normal", "high": "critical"}.get(case.severity, "blocker")
+    )
+    folder = session.campaign.folder(planned)
+    for path in sorted(folder.glob("*.pcapng")):
+        allure.attach.file(path, path.name, "application/vnd.tcpdump.pcap", extension="pcapng")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    ours = session.config.stash.get(SESSION, None)
+    if ours is not None:
+        ours.close()
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    ours = config.stash.get(SESSION, None)
+    if ours is not None:
+        terminalreporter.write_line(f"campaign: {ours.campaign.path}")

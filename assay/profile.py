@@ -1,0 +1,314 @@
+"""A product under test as its profile declares it: what it is, where it is, how it is held."""
+
+import difflib
+import os
+import re
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+
+from assay.errors import ProfileError
+
+
+def _address(value: str) -> str:
+    ip_address(value)
+    return value
+
+
+def _reference(value: str) -> str:
+    if not re.fullmatch(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)", value):
+        raise ValueError("a secret never stands in a profile: write env:NAME or file:PATH")
+    return value
+
+
+Address = Annotated[str, AfterValidator(_address), Field(description="an IPv4 or IPv6 address, no host name")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+SecretRef = Annotated[
+    str,
+    AfterValidator(_reference),
+    Field(description="env:NAME or file:PATH (beside the profile), hexadecimal"),
+]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+Words = Annotated[tuple[str, ...], Field(min_length=1, description="a command and its arguments, no shell")]
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Identity(Model):
+    """Who the product is: for the report, never for a judge."""
+
+    name: str
+    vendor: str = ""
+    version: str = ""
+    build: str = ""
+    contact: str = ""
+
+
+class Socket(Model):
+    """An address and a port."""
+
+    address: Address
+    port: Port
+
+    @property
+    def pair(self) -> tuple[str, int]:
+        return self.address, self.port
+
+
+class Encapsulation(Model):
+    """UDP ports of SCTP in UDP (RFC 6951); without it SCTP runs on raw IP."""
+
+    product: Port = 9899
+    bench: Port
+
+
+class N2(Socket):
+    """Where the AMF listens for NGAP (TS 38.412), and from where the bench's gNB comes."""
+
+    port: Port = 38412
+    udp: Encapsulation | None = None
+    gnb_address: Address | None = Field(None, description="the bench's own address; default: the product's")
+
+
+class Function(Model):
+    """One network function of the product that can be a target."""
+
+    kind: Literal["AMF"] = Field(alias="class")
+    n2: N2
+
+
+class Plmn(Model):
+    """A PLMN identity (TS 23.003 clause 2.2)."""
+
+    mcc: Annotated[str, Field(pattern=r"^\d{3}$", description='three digits in quotes, "999"')]
+    mnc: Annotated[str, Field(pattern=r"^\d{2,3}$", description='two or three digits in quotes, "70"')]
+
+
+class Slice(Model):
+    """An S-NSSAI (TS 23.003 clause 28.4)."""
+
+    sst: Annotated[int, Field(ge=0, le=255)]
+    sd: Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{6}$")] | None = None
+
+
+class Network(Model):
+    """What gNB, UE and product must agree on."""
+
+    plmn: Plmn
+    tac: Annotated[int, Field(ge=0, le=0xFFFFFF)]
+    slices: Annotated[tuple[Slice, ...], Field(min_length=1)]
+    dnn: str = "internet"
+
+
+class Subscribers(Model):
+    """A range of lab subscribers with one key; the bench takes a fresh one whenever a case asks for it."""
+
+    first_imsi: Annotated[str, Field(pattern=r"^\d{14,15}$")]
+    count: Annotated[int, Field(ge=50, le=1_000_000)]
+    k: SecretRef
+    opc: SecretRef
+    publish_keys: bool = Field(False, description="true for lab keys: NAS keys go beside the captures")
+
+
+class Feature(Model):
+    """A declared capability that decides whether a test case applies, with its justification."""
+
+    supported: bool
+    why: Annotated[
+        str, Field(min_length=10, description="the justification a tester reads, 10 characters or more")
+    ]
+
+
+class Timers(Model):
+    """Upper bounds of the bench in seconds, where the product needs other ones than the catalogue's."""
+
+    answer_s: Seconds = 15.0
+    watch_s: Seconds = 10.0
+    after_replay_s: Seconds = 5.0
+    outcome_s: Seconds = 30.0
+    refusal_s: Seconds = 15.0
+    sbi_wait_s: Seconds = 60.0
+    quiet_s: Seconds = 2.0
+    sbi_timeout_s: Seconds | None = Field(
+        None, description="SBI response time-out of the product, as declared"
+    )
+
+
+class Configure(Model):
+    """How one setting of the product is changed: a command with {value}, and the values it may take."""
+
+    run: Words
+    values: Annotated[tuple[str, ...], Field(min_length=1)]
+    restart: bool = Field(False, description="true: the setting takes effect when the product starts again")
+
+
+class Manual(Model):
+    """A product that somebody else starts and stops."""
+
+    via: Literal["manual"] = "manual"
+
+
+class Command(Model):
+    """A product that the bench starts as a process of its own and stops again."""
+
+    via: Literal["command"]
+    start: Words
+    ready: str | None = Field(None, description="a line of its output with this text says that it is up")
+    ready_s: Seconds = 30.0
+    faults: bool = Field(False, description="true: `--fault NAME` is understood by the start command")
+    configure: dict[Literal["nas_integrity_order"], Configure] = {}
+
+
+Lifecycle = Annotated[Manual | Command, Field(discriminator="via")]
+PeerName = Literal["nrf", "ausf", "ausf2", "udm", "pcf", "nssf", "smf"]
+
+
+class Profile(Model):
+    """A product, its surroundings and how the bench may handle it."""
+
+    product: Identity
+    functions: Annotated[dict[Name, Function], Field(min_length=1)]
+    network: Network
+    subscribers: Subscribers
+    peers: dict[PeerName, Socket] = Field({}, description="network functions that the bench plays, and where")
+    features: dict[Name, Feature] = {}
+    timers: Timers = Timers()
+    lifecycle: Lifecycle = Manual()
+
+    @field_validator("functions")
+    @classmethod
+    def _one(cls, value: dict[str, Function]) -> dict[str, Function]:
+        if len(value) != 1:
+            raise ValueError("one function of class AMF is what this version can hold")
+        return value
+
+
+LIFECYCLES: dict[Any, type[BaseModel]] = {"manual": Manual, "command": Command}
+
+
+def _lines(node: yaml.Node | None, path: tuple[Any, ...] = ()) -> dict[tuple[Any, ...], int]:
+    """Line number of every key and item of a composed YAML document."""
+    found = {path: node.start_mark.line + 1} if node else {}
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            found |= _lines(value, (*path, key.value))
+            found[(*path, key.value)] = key.start_mark.line + 1
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            found |= _lines(value, (*path, index))
+    return found
+
+
+def _model_at(loc: tuple[Any, ...]) -> type[BaseModel]:
+    """The model whose field an error location names, as deep as it can be followed."""
+    model: type[BaseModel] = Profile
+    for part in loc[:-1]:
+        if part in LIFECYCLES:
+            model = LIFECYCLES[part]
+            continue
+        field = next((f for n, f in model.model_fields.items() if part in (n, f.alias)), None)
+        nested = _models(field.annotation) if field else []
+        if nested:
+            model = nested[0]
+    return model
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [m for part in getattr(annotation, "__args__", ()) for m in _models(part)]
+
+
+def _explain(error: ErrorDetails) -> str:
+    """What is wrong and what would be right, for one error of the model."""
+    loc, given = error["loc"], error.get("input")
+    model = _model_at(loc)
+    fields = [f.alias or n for n, f in model.model_fields.items()]
+    if error["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(str(loc[-1]), fields, 1)
+        right = f"did you mean {close[0]!r}?" if close else f"known here are {', '.join(fields)}"
+        return f"unknown key {loc[-1]!r}; {right}"
+    if error["type"] == "missing":
+        return f"the key {loc[-1]!r} is missing"
+    text = error["msg"].removeprefix("Value error, ")
+    field = next((f for n, f in model.model_fields.items() if loc and loc[-1] in (n, f.alias)), None)
+    right = f"; right would be: {field.description}" if field and field.description else ""
+    shown = "" if isinstance(given, (dict, list)) else f" (it is {str(given)[:80]!r})"
+    return f"{text}{shown}{right}"
+
+
+class _Loader(yaml.CSafeLoader):
+    """YAML without duplicate keys."""
+
+
+def _mapping(loader: Any, node: yaml.MappingNode) -> dict[Any, Any]:
+    keys = [key.value for key, _ in node.value]
+    for key, _ in node.value:
+        if keys.count(key.value) > 1:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key {key.value!r} stands twice", key.start_mark
+            )
+    return dict(loader.construct_pairs(node, deep=True))
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def load(path: Path) -> Profile:
+    """Read a profile; raises ProfileError that names file, line, what is wrong and what would be right."""
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProfileError(f"{path}: cannot be read: {error}") from error
+    try:
+        data = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader, stricter than its base
+        lines = _lines(yaml.compose(text, Loader=yaml.CSafeLoader))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ProfileError(f"{path}:{line}: {error.problem}; a profile is a YAML mapping") from error
+    if not isinstance(data, dict):
+        raise ProfileError(f"{path}:1: a profile is a mapping: product, functions, ...")
+    try:
+        return Profile.model_validate(data)
+    except ValidationError as error:
+        found = []
+        for detail in error.errors():
+            loc = tuple(p for p in detail["loc"] if p not in ("manual", "command", "[key]"))
+            here = loc
+            while here and here not in lines:
+                here = here[:-1]
+            where = ".".join(str(p) for p in loc)
+            found.append(f"{path}:{lines.get(here, 1)}: {where}: {_explain(detail)}")
+        raise ProfileError("\n".join(found)) from error
+
+
+def secret(reference: str, beside: Path) -> bytes:
+    """The octets a reference names (hexadecimal, in a variable or file); ProfileError never shows them."""
+    kind, _, name = reference.partition(":")
+    if kind == "env":
+        text = os.environ.get(name)
+        if text is None:
+            raise ProfileError(f"the environment variable {name} is not set (the profile refers to it)")
+    else:
+        try:
+            text = (beside / name).read_text("ascii")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ProfileError(
+                f"the file {name} cannot be read (the profile refers to it): {error}"
+            ) from error
+    try:
+        return bytes.fromhex(text.strip())
+    except ValueError:
+        raise ProfileError(f"{reference} holds no hexadecimal digits") from None
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a profile, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Profile.model_json_schema()}

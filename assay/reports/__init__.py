@@ -1,0 +1,1 @@
+"""One campaign, many formats: a module each."""

@@ -1,0 +1,1 @@
+"""Emulated network functions, conforming by default, and the peers around a product."""

@@ -1,0 +1,211 @@
+"""The gNB side of N2: one NG association over SCTP (TS 38.412, TS 38.413)."""
+
+import itertools
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from assay.errors import LabError
+from assay.evidence import Flow, Trace
+from drivers import sctp
+from drivers.codecs import nas, ngap
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What the gNB broadcasts, and so what AMF and UE must share with it."""
+
+    plmn: nas.Plmn
+    tac: int
+    slices: tuple[tuple[int, int | None], ...]
+    gnb_id: int = 1
+
+    @property
+    def nr_cell(self) -> int:
+        """The NR cell identity, 36 bits: a gNB ID of 32 bits and cell 1 (TS 38.413 clause 9.3.1.7)."""
+        return self.gnb_id << 4 | 1
+
+
+class Attached(Protocol):
+    """A UE as the gNB sees it."""
+
+    label: str
+    ran_id: int
+    amf_id: int | None
+
+    def downlink(self, pdu: ngap.Pdu, frame: int) -> None:
+        """Take a UE-associated NGAP message that frame number `frame` shows."""
+        ...
+
+
+class Gnb:
+    """An emulated gNB: it sets the association up, carries UEs, and records every message in the trace.
+
+    Everything an AMF sends is a recorded value; LabError means that this machine cannot do its part.
+    """
+
+    def __init__(
+        self,
+        trace: Trace,
+        amf: tuple[str, int],
+        cell: Cell,
+        *,
+        local: str | None = None,
+        udp: sctp.Udp | None = None,
+    ) -> None:
+        self.trace = trace
+        self.cell = cell
+        self._amf, self._local, self._udp = amf, local, udp
+        self._ids = itertools.count(1)
+        self._ues: dict[int, Attached] = {}
+        self._lock = threading.Lock()
+        self._association: sctp.Association | None = None
+        self._reader: threading.Thread | None = None
+        self._closing = False
+
+    # --- the association ---------------------------------------------------------------------------------
+
+    @property
+    def up(self) -> bool:
+        """Whether the NG association stands."""
+        return self._association is not None
+
+    def connect(self, *, within: float) -> str:
+        """Associate and do NG Setup (TS 38.413 clause 8.7.1); empty when it stands, else what the AMF did."""
+        self.close()
+        try:
+            association = sctp.connect(
+                self._amf, local=(self._local, 0) if self._local else None, udp=self._udp, timeout=within
+            )
+        except sctp.Unreachable as error:
+            return str(error)
+        self._association, self._closing = association, False
+        self._flow = Flow("sctp", association.local, association.peer)
+        self._reader = threading.Thread(
+            target=self._read, args=(association,), name=f"gnb-{self.cell.gnb_id}", daemon=True
+        )
+        self._reader.start()
+        mark = self.trace.mark()
+        cell = self.cell
+        self.send(ngap.ng_setup_request(cell.gnb_id, "assay", cell.plmn, cell.tac, cell.slices))
+        answers = ("NG SETUP RESPONSE", "NG SETUP FAILURE", "ASSOCIATION LOST")
+        event = self.trace.wait(lambda e: e.name in answers, mark=mark, within=within)
+        if event is not None and event.name == "NG SETUP RESPONSE":
+            return ""
+        self.close()
+        return (
+            f"{event.name} instead of NG SETUP RESPONSE" if event else f"no NG SETUP RESPONSE in {within:g} s"
+        )
+
+    def close(self) -> None:
+        """Shut the association down and forget its UEs."""
+        with self._lock:
+            association, self._association = self._association, None
+            self._closing = True
+            self._ues.clear()
+        if association is not None:
+            association.close()
+        if self._reader is not None:
+            self._reader.join(5.0)
+            self._reader = None
+
+    def _read(self, association: sctp.Association) -> None:
+        while True:
+            got = association.receive(0.5)
+            if got is None:
+                if self._association is not association:
+                    return
+            elif isinstance(got, sctp.Datagram):
+                self._receive(got)
+            else:
+                with self._lock:
+                    if self._association is association:
+                        self._association = None
+                        self._ues.clear()
+                if not self._closing:
+                    self.trace.event(0, True, "n2", "ASSOCIATION LOST", facts={"how": got.name.lower()})
+                return
+
+    def _receive(self, got: sctp.Datagram) -> None:
+        frame = self.trace.frame(self._flow, True, got.data, stream=got.stream, ppid=got.ppid)
+        try:
+            pdu = ngap.decode(got.data)
+        except ngap.Malformed as error:
+            facts = {"why": str(error)[:200], "octets": len(got.data)}
+            self.trace.event(frame, True, "n2", "UNDECODABLE NGAP", facts=facts)
+            return
+        ran_id = ngap.ran_ue_ngap_id(pdu)
+        with self._lock:
+            ue = self._ues.get(ran_id) if ran_id is not None else None
+        facts = _facts(pdu)
+        self.trace.event(frame, True, "n2", pdu.title, ue.label if ue else "", facts)
+        if ue is not None:
+            ue.downlink(pdu, frame)
+
+    # --- sending -----------------------------------------------------------------------------------------
+
+    def send(self, pdu: ngap.Pdu | bytes, ue: Attached | None = None, name: str = "") -> int:
+        """Send a message, changed or raw as the caller likes, and return its frame number.
+
+        UE-associated signalling keeps to one stream of its own, everything else to stream 0 (TS 38.412).
+        """
+        association = self._association
+        data = pdu if isinstance(pdu, bytes) else ngap.encode(pdu)
+        title = name or ("RAW NGAP" if isinstance(pdu, bytes) else pdu.title)
+        label = ue.label if ue else ""
+        if association is None:
+            self.trace.event(0, False, "n2", f"NOT SENT: {title}", label)
+            return 0
+        stream = 1 + ue.ran_id % max(association.streams - 1, 1) if ue and association.streams > 1 else 0
+        frame = self.trace.frame(self._flow, False, data, stream=stream, ppid=ngap.PPID)
+        facts = {} if isinstance(pdu, bytes) else _facts(pdu)
+        self.trace.event(frame, False, "n2", title, label, facts)
+        with suppress(sctp.AssociationLost):  # the reader thread records the loss itself
+            association.send(data, stream=stream, ppid=ngap.PPID)
+        return frame
+
+    def attach(self, ue: Attached) -> int:
+        """Give a UE a new RAN UE NGAP ID, as a new RRC connection does."""
+        with self._lock:
+            self._ues = {i: u for i, u in self._ues.items() if u is not ue}
+            ran_id = next(self._ids)
+            self._ues[ran_id] = ue
+            return ran_id
+
+    def initial(self, ue: Attached, pdu: bytes, *, cause: str, s_tmsi: nas.STmsi | None) -> int:
+        """INITIAL UE MESSAGE with UE Context Request (TS 38.413 clause 8.6.1)."""
+        cell = self.cell
+        message = ngap.initial_ue_message(
+            ue.ran_id,
+            pdu,
+            cell.plmn,
+            cell.tac,
+            cell.nr_cell,
+            cause=cause,
+            s_tmsi=s_tmsi,
+            context_request=True,
+        )
+        return self.send(message, ue)
+
+    def uplink(self, ue: Attached, pdu: bytes) -> int:
+        """UPLINK NAS TRANSPORT (TS 38.413 clause 8.6.3)."""
+        cell = self.cell
+        if ue.amf_id is None:
+            raise LabError(f"{ue.label}: the AMF has not given an AMF UE NGAP ID yet: nothing to answer to")
+        message = ngap.uplink_nas_transport(ue.amf_id, ue.ran_id, pdu, cell.plmn, cell.tac, cell.nr_cell)
+        return self.send(message, ue)
+
+
+def _facts(pdu: ngap.Pdu) -> dict[str, Any]:
+    """What judges may want to know of an NGAP message."""
+    facts: dict[str, Any] = {}
+    if (cause := ngap.cause(pdu)) is not None:
+        facts["cause"] = list(cause)
+    if (bitmaps := ngap.security_capabilities(pdu)) is not None:
+        facts["security_capabilities"] = dict(zip(("nea", "nia", "eea", "eia"), bitmaps, strict=True))
+    if (amf_id := ngap.amf_ue_ngap_id(pdu)) is not None:
+        facts["amf_ue_ngap_id"] = str(amf_id)
+    if (ran_id := ngap.ran_ue_ngap_id(pdu)) is not None:
+        facts["ran_ue_ngap_id"] = ran_id
+    return facts

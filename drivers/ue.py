@@ -1,0 +1,470 @@
+"""A UE on N1 that behaves by default, answers what it is asked, and misbehaves on command (TS 24.501)."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from assay.evidence import Trace
+from drivers.codecs import kdf, nas, nas_crypto, ngap
+from drivers.codecs.milenage import Milenage
+from drivers.interfaces import Capability, Sent, Subscriber
+from drivers.n2 import Gnb
+
+KINDS = {"initial": 1, "mobility": 2, "emergency": 4}
+FOLLOW_ON = 8
+NO_KEY = 7
+N1_SM = b"\x01"  # payload container type, TS 24.501 clause 9.11.3.40
+INITIAL_REQUEST = b"\x01"  # request type, clause 9.11.3.47
+
+
+@dataclass
+class Context:
+    """A 5G NAS security context (TS 33.501 clause 6.3.2.2); counts are the next ones to be used."""
+
+    kamf: bytes = field(repr=False)
+    ksi: int
+    ea: int = 0
+    ia: int = 0
+    uplink: int = 0
+    downlink: int = 0
+    keys: kdf.NasKeys | None = field(default=None, repr=False)
+
+    def use(self, ea: int, ia: int) -> None:
+        """Take the algorithms of SECURITY MODE COMMAND and start both counts from zero."""
+        self.ea, self.ia, self.uplink, self.downlink = ea, ia, 0, 0
+        self.keys = kdf.nas_keys(self.kamf, ea, ia)
+
+    def seal(self, header: int, count: int, plain: bytes, *, ia: int | None = None) -> bytes:
+        """A protected uplink PDU; `ia` makes the MAC with another algorithm than the one in force."""
+        keys = self.keys or kdf.nas_keys(self.kamf, self.ea, self.ia)
+        payload = plain
+        if header in (nas.Header.CIPHERED, nas.Header.CIPHERED_NEW_CONTEXT):
+            payload = nas_crypto.encrypt(self.ea, keys.enc, count, 1, nas_crypto.UPLINK, plain)
+        sequence = count & 0xFF
+        key, algorithm = keys.int_, self.ia
+        if ia is not None:
+            key, algorithm = kdf.nas_keys(self.kamf, self.ea, ia).int_, ia
+        mac = nas_crypto.mac(algorithm, key, count, 1, nas_crypto.UPLINK, bytes([sequence]) + payload)
+        return nas.wrap(header, mac, sequence, payload)
+
+    def open(self, secured: nas.Secured) -> tuple[bytes, int, bool]:
+        """Cleartext, NAS COUNT and whether the MAC verifies, of a protected downlink PDU."""
+        keys = self.keys or kdf.nas_keys(self.kamf, self.ea, self.ia)
+        overflow = self.downlink >> 8
+        if secured.sequence < self.downlink & 0xFF:
+            overflow += 1
+        count = overflow << 8 | secured.sequence
+        body = bytes([secured.sequence]) + secured.payload
+        good = nas_crypto.mac(self.ia, keys.int_, count, 1, nas_crypto.DOWNLINK, body) == secured.mac
+        plain = secured.payload
+        if secured.header in (nas.Header.CIPHERED, nas.Header.CIPHERED_NEW_CONTEXT):
+            plain = nas_crypto.encrypt(self.ea, keys.enc, count, 1, nas_crypto.DOWNLINK, plain)
+        return plain, count, good
+
+
+class Ue:
+    """One subscriber's UE on a gNB; the gNB's thread serves it, probes call the rest.
+
+    Whatever the AMF starts is answered at once unless its name is in `held`. `spoil_res_star` inverts one
+    bit of RES*; every COUNT, MAC, header type and capability can be given to `send`.
+    """
+
+    def __init__(
+        self,
+        gnb: Gnb,
+        subscriber: Subscriber,
+        label: str,
+        capability: Capability,
+        *,
+        dnn: str,
+    ) -> None:
+        self.gnb, self.subscriber, self.label, self.capability = gnb, subscriber, label, capability
+        self.trace: Trace = gnb.trace
+        self.ran_id, self.amf_id = 0, None
+        self.context: Context | None = None
+        self.guti: nas.Guti | None = None
+        self.held: set[str] = set()
+        self.spoil_res_star = False
+        self.sent: dict[str, Sent] = {}
+        self.mark = 0
+        self.keys: list[dict[str, Any]] = []
+        self._dnn, self.routing_indicator = dnn, "0"
+        self._lock = threading.RLock()
+        self._milenage = Milenage(subscriber.k, subscriber.opc)
+        self._sqn = 0
+        self._fresh: Context | None = None  # made by an authentication, not yet taken into use
+        self._kind: Literal["initial", "mobility", "emergency"] = "initial"
+        self._identity: bytes = b""
+        self._rand = b""
+        self._answers: dict[str, Callable[[nas.Message], None]] = {
+            "AUTHENTICATION REQUEST": self._authenticate,
+            "SECURITY MODE COMMAND": lambda _: self.complete_security_mode(),
+            "IDENTITY REQUEST": self._identify,
+            "REGISTRATION ACCEPT": lambda _: self.send("REGISTRATION COMPLETE"),
+            "CONFIGURATION UPDATE COMMAND": self._configured,
+            "DEREGISTRATION REQUEST (UE TERMINATED)": lambda _: self.send(
+                "DEREGISTRATION ACCEPT (UE TERMINATED)"
+            ),
+        }
+
+    amf_id: int | None
+
+    # --- procedures --------------------------------------------------------------------------------------
+
+    @property
+    def suci(self) -> nas.Suci:
+        """The concealed identity with the null scheme (TS 33.501 annex C.2)."""
+        plmn = self.gnb.cell.plmn
+        msin = self.subscriber.imsi[len(plmn.mcc + plmn.mnc) :]
+        return nas.Suci.null(plmn, msin, self.routing_indicator)
+
+    def start(
+        self,
+        kind: Literal["initial", "mobility", "emergency"] = "initial",
+        identity: Literal["suci", "guti"] = "suci",
+    ) -> None:
+        """Send a plain REGISTRATION REQUEST with cleartext IEs only and ngKSI 7, on a new RRC connection."""
+        with self._lock:
+            guti = self.guti if identity == "guti" else None
+            self._kind = kind
+            self._identity = guti.encode() if guti else self.suci.encode()
+            self._fresh = None
+            self.context = None
+            self.sent.clear()
+            self.mark = self.trace.mark()
+            plain = nas.encode("REGISTRATION REQUEST", self._request())
+            cause = "emergency" if kind == "emergency" else "mo-Signalling"
+            self._initial(plain, "REGISTRATION REQUEST", plain, cause, guti.s_tmsi if guti else None)
+
+    def _request(self) -> dict[str, bytes]:
+        return {
+            "registration_type": bytes([FOLLOW_ON | KINDS[self._kind]]),
+            "ng_ksi": bytes([NO_KEY]),
+            "mobile_identity": self._identity,
+            "ue_security_capability": self._capability().encode(),
+        }
+
+    def _complete_request(self) -> bytes:
+        """The whole REGISTRATION REQUEST for the NAS message container (TS 24.501 clause 4.4.6)."""
+        slices = nas.encode_nssai(self.gnb.cell.slices)
+        return nas.encode(
+            "REGISTRATION REQUEST", {**self._request(), "mm_capability": b"\x00", "requested_nssai": slices}
+        )
+
+    def _capability(self) -> nas.SecurityCapability:
+        c = self.capability
+        return nas.SecurityCapability(c.ea, c.ia, c.eea, c.eia)
+
+    def service_request(self) -> None:
+        """SERVICE REQUEST (signalling) from CM-IDLE, integrity protected (clause 5.6.1)."""
+        with self._lock:
+            if self.guti is None or self.context is None:
+                raise ValueError(f"{self.label} has no 5G-GUTI or no security context: register it first")
+            self.mark = self.trace.mark()
+            s_tmsi = self.guti.s_tmsi
+            plain = nas.encode(
+                "SERVICE REQUEST",
+                {
+                    "ng_ksi": bytes([self.context.ksi]),
+                    "service_type": b"\x00",
+                    "mobile_identity": s_tmsi.encode(),
+                },
+            )
+            pdu = self.context.seal(nas.Header.INTEGRITY, self.context.uplink, plain)
+            self.context.uplink += 1
+            self._initial(pdu, "SERVICE REQUEST", plain, "mo-Signalling", s_tmsi)
+
+    def session_request(self, session: int, **how: Any) -> Sent:
+        """UL NAS TRANSPORT with PDU SESSION ESTABLISHMENT REQUEST for a new PDU session (clause 6.4.1.2)."""
+        request = nas.encode(
+            "PDU SESSION ESTABLISHMENT REQUEST",
+            {"integrity_protection_maximum_data_rate": b"\xff\xff", "pdu_session_type": b"\x01"},
+            pti=session,
+            psi=session,
+        )
+        sst, sd = self.gnb.cell.slices[0]
+        dnn = bytes([len(self._dnn)]) + self._dnn.encode()
+        ies = {
+            "payload_container_type": N1_SM,
+            "payload_container": request,
+            "pdu_session_id": bytes([session]),
+            "request_type": INITIAL_REQUEST,
+            "s_nssai": nas.encode_s_nssai(sst, sd),
+            "dnn": dnn,
+        }
+        return self.send("UL NAS TRANSPORT", ies, facts={"pdu_session_id": session}, **how)
+
+    def deregister(self) -> Sent:
+        """DEREGISTRATION REQUEST, normal, 3GPP access (clause 5.5.2.2)."""
+        with self._lock:
+            context = self.context
+            identity = self.guti.encode() if self.guti else self.suci.encode()
+            ies = {
+                "deregistration_type": b"\x01",
+                "ng_ksi": bytes([context.ksi if context else NO_KEY]),
+                "mobile_identity": identity,
+            }
+            return self.send("DEREGISTRATION REQUEST (UE ORIGINATING)", ies)
+
+    def complete_security_mode(self, *, ia: int | None = None) -> Sent:
+        """SECURITY MODE COMPLETE with COUNT 0; `ia` makes its MAC with another integrity algorithm."""
+        with self._lock:
+            return self.send(
+                "SECURITY MODE COMPLETE",
+                {"nas_message_container": self._complete_request()},
+                header=nas.Header.CIPHERED_NEW_CONTEXT,
+                count=0,
+                ia=ia,
+            )
+
+    # --- sending -----------------------------------------------------------------------------------------
+
+    def send(
+        self,
+        name: str,
+        ies: Mapping[str, bytes] | None = None,
+        *,
+        header: int | None = None,
+        count: int | None = None,
+        ia: int | None = None,
+        mac: bytes | None = None,
+        flip_mac: bool = False,
+        facts: Mapping[str, Any] | None = None,
+    ) -> Sent:
+        """Send one uplink message, by default with the protection in force and the next COUNT.
+
+        A `count` that is given does not use up the next one, unless it is the next one of a good message.
+        """
+        with self._lock:
+            plain = nas.encode(name, ies or {})
+            pdu, extra = self._protect(plain, header, count, ia, mac, flip_mac)
+            return self._uplink(pdu, name, {**extra, **(facts or {})}, plain if len(extra) > 1 else None)
+
+    def _protect(
+        self,
+        plain: bytes,
+        header: int | None,
+        count: int | None,
+        ia: int | None,
+        mac: bytes | None,
+        flip_mac: bool,
+    ) -> tuple[bytes, dict[str, Any]]:
+        context = self.context
+        if header is None:
+            header = nas.Header.CIPHERED if context else nas.Header.PLAIN
+        if context is None or header == nas.Header.PLAIN:
+            return plain, {"header": 0}
+        good = ia is None and mac is None and not flip_mac
+        used = context.uplink if count is None else count
+        pdu = context.seal(header, used, plain, ia=ia)
+        if mac is not None:
+            pdu = pdu[:2] + mac + pdu[6:]
+        if flip_mac:
+            pdu = pdu[:5] + bytes([pdu[5] ^ 1]) + pdu[6:]
+        if good and used >= context.uplink:
+            context.uplink = used + 1
+        return pdu, {"header": int(header), "count": used, "mac_good": good}
+
+    @property
+    def uplink_count(self) -> int:
+        """The next unused uplink NAS COUNT."""
+        with self._lock:
+            return self.context.uplink if self.context else 0
+
+    def replay(self, sent: Sent) -> Sent:
+        """Send a PDU again octet for octet, in a new UPLINK NAS TRANSPORT and so with a fresh TSN."""
+        with self._lock:
+            name = sent.event.name.removeprefix("REPLAY OF ")
+            return self._uplink(sent.pdu, f"REPLAY OF {name}", sent.event.facts, None)
+
+    def _uplink(self, pdu: bytes, name: str, facts: Mapping[str, Any], plain: bytes | None) -> Sent:
+        frame = self.gnb.uplink(self, pdu)
+        return self._sent(frame, pdu, name, facts, plain)
+
+    def _sent(self, frame: int, pdu: bytes, name: str, facts: Mapping[str, Any], plain: bytes | None) -> Sent:
+        ciphered = self.context is not None and self.context.ea != 0 and facts.get("header") in (2, 4)
+        shown = dict(facts)
+        if plain is not None and ciphered:
+            shown["deciphered"] = self.trace.deciphered(frame, False, plain)
+        sent = Sent(pdu, self.trace.event(frame, False, "n1", name, self.label, shown))
+        self.sent[name] = sent
+        return sent
+
+    def _initial(self, pdu: bytes, name: str, plain: bytes, cause: str, s_tmsi: nas.STmsi | None) -> None:
+        self.amf_id = None
+        self.ran_id = self.gnb.attach(self)
+        frame = self.gnb.initial(self, pdu, cause=cause, s_tmsi=s_tmsi)
+        self._sent(frame, pdu, name, {"header": int(pdu[1] & 0xF) if pdu[0] == 0x7E else 0}, plain)
+
+    def release(self) -> None:
+        """UE CONTEXT RELEASE REQUEST by the gNB for user inactivity: the way to CM-IDLE."""
+        if self.amf_id is not None:
+            cause = ("radioNetwork", "user-inactivity")
+            self.gnb.send(ngap.ue_context_release_request(self.amf_id, self.ran_id, cause), self)
+
+    # --- receiving, on the gNB's thread --------------------------------------------------------------------
+
+    def downlink(self, pdu: ngap.Pdu, frame: int) -> None:
+        """Serve one UE-associated NGAP message and the NAS message in it."""
+        with self._lock:
+            amf_id = ngap.amf_ue_ngap_id(pdu)
+            if amf_id is not None:
+                self.amf_id = amf_id
+            if pdu.title not in self.held:
+                self._serve_n2(pdu)
+            octets = ngap.nas_pdu(pdu)
+            if octets is not None:
+                self._nas(octets, frame)
+
+    def _serve_n2(self, pdu: ngap.Pdu) -> None:
+        if self.amf_id is None:
+            return
+        if pdu.title == "INITIAL CONTEXT SETUP REQUEST":
+            self.gnb.send(ngap.initial_context_setup_response(self.amf_id, self.ran_id), self)
+        elif pdu.title == "UE CONTEXT RELEASE COMMAND":
+            self.gnb.send(ngap.ue_context_release_complete(self.amf_id, self.ran_id), self)
+        elif pdu.title == "PDU SESSION RESOURCE SETUP REQUEST":
+            sessions = ngap.session_ids(pdu)
+            self.gnb.send(ngap.pdu_session_resource_setup_response(self.amf_id, self.ran_id, sessions), self)
+        elif pdu.title == "PDU SESSION RESOURCE RELEASE COMMAND":
+            sessions = ngap.session_ids(pdu)
+            self.gnb.send(
+                ngap.pdu_session_resource_release_response(self.amf_id, self.ran_id, sessions), self
+            )
+
+    def _nas(self, octets: bytes, frame: int) -> None:
+        facts: dict[str, Any] = {"header": 0}
+        plain = octets
+        context: Context | None = None
+        try:
+            secured = nas.unwrap(octets)
+            if secured is not None:
+                facts["header"] = secured.header
+                context, plain = self._open(secured, frame, facts)
+            message = nas.decode(plain)
+        except nas.Malformed as error:
+            facts["why"] = str(error)[:200]
+            self.trace.event(frame, True, "n1", "UNDECODABLE NAS", self.label, facts)
+            return
+        facts |= describe(message)
+        trusted = secured is None or facts.get("mac_ok") is True
+        if trusted:
+            self._take(message, context)
+        self.trace.event(frame, True, "n1", message.name, self.label, facts)
+        if trusted and message.name not in self.held and message.name in self._answers:
+            self._answers[message.name](message)
+
+    def _open(self, secured: nas.Secured, frame: int, facts: dict[str, Any]) -> tuple[Context | None, bytes]:
+        """Verify and decipher with the context in force, or with the new one that the message brings."""
+        context = self.context
+        if secured.header == nas.Header.NEW_CONTEXT:
+            context = self._new_context(secured.payload)
+        if context is None:
+            facts["mac_ok"] = None
+            return None, secured.payload
+        plain, count, good = context.open(secured)
+        facts |= {"mac_ok": good, "count": count}
+        if secured.header in (nas.Header.CIPHERED, nas.Header.CIPHERED_NEW_CONTEXT) and context.ea != 0:
+            facts["deciphered"] = self.trace.deciphered(frame, True, plain)
+        if good:
+            context.downlink = count + 1
+        return context, plain
+
+    def _new_context(self, payload: bytes) -> Context | None:
+        message = nas.decode(payload)
+        base = self._fresh or self.context
+        if message.name != "SECURITY MODE COMMAND" or base is None:
+            return None
+        algorithms = message.ies["selected_nas_security_algorithms"][0]
+        context = Context(base.kamf, base.ksi)
+        context.use(algorithms >> 4, algorithms & 0xF)
+        if context.keys is not None:
+            enc, int_ = context.keys.enc.hex(), context.keys.int_.hex()
+            entry = {
+                "ue": self.label,
+                "ea": context.ea,
+                "ia": context.ia,
+                "k_nas_enc": enc,
+                "k_nas_int": int_,
+            }
+            if entry not in self.keys:
+                self.keys.append(entry)
+        return context
+
+    def _take(self, message: nas.Message, context: Context | None) -> None:
+        """Keep what a trusted message changes in the UE."""
+        if message.name == "SECURITY MODE COMMAND":
+            self.context = context
+        elif (
+            message.name in ("REGISTRATION ACCEPT", "CONFIGURATION UPDATE COMMAND") and "guti" in message.ies
+        ):
+            identity = nas.mobile_identity(message.ies["guti"])
+            if isinstance(identity, nas.Guti):
+                self.guti = identity
+
+    # --- answers -----------------------------------------------------------------------------------------
+
+    def _authenticate(self, message: nas.Message) -> None:
+        rand, autn = message.ies.get("rand", b""), message.ies.get("autn", b"")
+        if len(rand) != 16 or len(autn) != 16:
+            return
+        sqn, _, good = self._milenage.open_autn(rand, autn)
+        if not good:
+            self.send("AUTHENTICATION FAILURE", {"mm_cause": bytes([nas.Cause.MAC_FAILURE])}, header=0)
+            return
+        if int.from_bytes(sqn) <= self._sqn:
+            self.synchronise(rand)
+            return
+        self._sqn, self._rand = int.from_bytes(sqn), rand
+        vector = self._milenage.f2345(rand)
+        plmn = self.gnb.cell.plmn
+        snn = kdf.serving_network_name(plmn.mcc, plmn.mnc)
+        res_star = kdf.res_star(vector.ck, vector.ik, snn, rand, vector.res)
+        kausf = kdf.kausf(vector.ck, vector.ik, snn, autn[:6])
+        kamf = kdf.kamf(kdf.kseaf(kausf, snn), self.subscriber.supi, message.ies["abba"])
+        self._fresh = Context(kamf, message.ies["ng_ksi"][0])
+        if self.spoil_res_star:
+            self.spoil_res_star = False
+            res_star = res_star[:-1] + bytes([res_star[-1] ^ 1])
+        facts = {"res_star": res_star.hex(), "rand": rand.hex()}
+        self.send("AUTHENTICATION RESPONSE", {"authentication_response_parameter": res_star}, facts=facts)
+
+    def synchronise(self, rand: bytes) -> Sent:
+        """AUTHENTICATION FAILURE #21 with an AUTS that is valid for this RAND (clause 5.4.1.3.7)."""
+        auts = self._milenage.auts(rand, self._sqn.to_bytes(6))
+        ies = {
+            "mm_cause": bytes([nas.Cause.SYNCH_FAILURE]),
+            "authentication_failure_parameter": auts,
+        }
+        return self.send("AUTHENTICATION FAILURE", ies, facts={"auts": auts.hex(), "rand": rand.hex()})
+
+    def _identify(self, message: nas.Message) -> None:
+        if message.ies["identity_type"][0] & 7 == 1:
+            self.send("IDENTITY RESPONSE", {"mobile_identity": self.suci.encode()})
+
+    def _configured(self, message: nas.Message) -> None:
+        indication = message.ies.get("configuration_update_indication", b"\0")[0]
+        if indication & 1:  # acknowledgement requested, clause 9.11.3.18
+            self.send("CONFIGURATION UPDATE COMPLETE")
+
+
+def describe(message: nas.Message) -> dict[str, Any]:
+    """The decoded values of a downlink message that judges look at; octets as hexadecimal."""
+    ies, facts = message.ies, {}
+    if "mm_cause" in ies:
+        facts["cause"] = ies["mm_cause"][0]
+    if message.name == "SECURITY MODE COMMAND":
+        algorithms = ies["selected_nas_security_algorithms"][0]
+        facts |= {
+            "ea": algorithms >> 4,
+            "ia": algorithms & 0xF,
+            "replayed_capability": ies["replayed_ue_security_capabilities"].hex(),
+        }
+    elif message.name == "AUTHENTICATION REQUEST":
+        facts["rand"] = ies.get("rand", b"").hex()
+    elif message.name == "IDENTITY REQUEST":
+        facts["identity_type"] = ies["identity_type"][0] & 7
+    elif message.name == "DL NAS TRANSPORT" and "pdu_session_id" in ies:
+        facts["pdu_session_id"] = ies["pdu_session_id"][0]
+    return facts

@@ -1,0 +1,1 @@
+"""What 3GPP asks: a folder per specification, a module per test case."""

@@ -1,0 +1,1 @@
+"""TS 33.116: Security assurance for the MME."""

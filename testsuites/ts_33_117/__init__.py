@@ -1,0 +1,1 @@
+"""TS 33.117: Catalogue of general security assurance requirements."""

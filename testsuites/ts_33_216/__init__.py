@@ -1,0 +1,1 @@
+"""TS 33.216: Security assurance for the eNodeB."""

@@ -1,0 +1,1 @@
+"""TS 33.226: Security assurance for IMS network products."""

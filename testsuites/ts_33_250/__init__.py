@@ -1,0 +1,1 @@
+"""TS 33.250: Security assurance for the PGW."""

@@ -1,0 +1,126 @@
+"""TC_NAS_REPLAY_AMF: each uplink NAS COUNT is accepted once only."""
+
+from dataclasses import dataclass
+
+from assay.case import Control, Event, Observation, Watch, beyond, case, named, told, unsound
+from assay.verdict import Verdict, failed, inconclusive, passed
+from drivers.interfaces import AmfBench
+
+SM_CONTEXTS = "POST /nsmf-pdusession/v1/sm-contexts"
+AMF_REGISTRATION = "PUT /nudm-uecm/v1/{ueId}/registrations/amf-3gpp-access"
+ONCE = ("REGISTRATION ACCEPT", "INITIAL CONTEXT SETUP REQUEST", AMF_REGISTRATION)
+STORED = ("SECURITY MODE COMPLETE", "REGISTRATION COMPLETE", "UL NAS TRANSPORT")
+FURTHER = (0, 1, 10, 255)
+
+
+@dataclass(frozen=True)
+class Seen(Observation):
+    """Replays and what followed them, beside a twin that did the same without replays."""
+
+    controls: tuple[Control, ...]
+    replays: tuple[Watch, ...]
+    twin: tuple[Watch, ...]
+    alive: Control
+
+
+def judge(seen: Seen) -> Verdict:
+    """No replay may have an effect that the twin does not see as well."""
+    if doubt := unsound(seen.controls):
+        return doubt
+    for replay, twin in zip(seen.replays, seen.twin, strict=True):
+        for event in beyond(replay.events, twin.events):
+            return failed(f"{replay.what} had an effect: {told(event)}", event.ref)
+    if doubt := unsound([*seen.controls, seen.alive], seen.replays):
+        return doubt
+    if not seen.replays:
+        return inconclusive("nothing was replayed")
+    sent = [e.ref for watch in seen.replays for e in watch.events if not e.received and "REPLAY" in e.name]
+    return passed(f"{len(seen.replays)} watches after replays saw nothing that the twin did not see", *sent)
+
+
+@dataclass(frozen=True)
+class SeenComplete(Observation):
+    """Replays after a finished registration (run 1), and SECURITY MODE COMPLETE sent twice (run 2)."""
+
+    replays: Seen
+    twice: tuple[Event, ...]
+    once: tuple[Event, ...]
+    twice_registered: bool
+
+
+def judge_complete(seen: SeenComplete) -> Verdict:
+    """Both runs must be without effect."""
+    first = judge(seen.replays)
+    if first.outcome != "PASS":
+        return first
+    for name in ONCE:
+        more, normal = named(seen.twice, name), named(seen.once, name)
+        if len(more) > len(normal) or (name == "REGISTRATION ACCEPT" and len(more) > 1):
+            return failed(f"SECURITY MODE COMPLETE sent twice brought {len(more)} times {name}", more[-1].ref)
+    if not seen.twice_registered:
+        return inconclusive("control failed: the UE that sent SECURITY MODE COMPLETE twice was not accepted")
+    return first
+
+
+@case("TC_NAS_REPLAY_AMF", judge_complete, "A")
+def test_replayed_security_mode_complete(amf: AmfBench) -> SeenComplete:
+    ue, twin, again = amf.ue(), amf.ue(), amf.ue()
+    controls = [
+        amf.connects(ue, "SECURITY MODE COMPLETE was answered"),
+        amf.connects(twin, "a twin registered"),
+    ]
+    once = amf.since(twin)
+    controls += [amf.establishes(u, 1, f"PDU session 1 of {u.label}") for u in (ue, twin)]
+    nothing = Control("not reached", False, "an earlier control failed")
+    if not all(c.worked for c in controls):
+        return SeenComplete(Seen(tuple(controls), (), (), nothing), (), (), False)
+    stored = [ue.sent[name] for name in STORED]
+    amf.stimulus()
+    ue.replay(stored[0])
+    watched = [amf.watch("the replay of SECURITY MODE COMPLETE", amf.timers.watch_s, ue, twin)]
+    for sent in stored[1:]:
+        ue.replay(sent)
+    what = "the replay of REGISTRATION COMPLETE and UL NAS TRANSPORT"
+    watched.append(amf.watch(what, amf.timers.after_replay_s, ue, twin))
+    alive = amf.alive(ue)
+    replays = Seen(tuple(controls), tuple(w[0] for w in watched), tuple(w[1] for w in watched), alive)
+
+    again.held.add("SECURITY MODE COMMAND")
+    again.start()
+    command = amf.wait(again, "SECURITY MODE COMMAND", within=amf.timers.answer_s)
+    if command is not None:
+        again.held.clear()
+        again.replay(again.complete_security_mode())
+    amf.outcome(again)
+    amf.watch("SECURITY MODE COMPLETE twice", amf.timers.after_replay_s, again)
+    twice = amf.since(again)
+    return SeenComplete(replays, twice, once, bool(named(twice, "REGISTRATION ACCEPT")))
+
+
+@case("TC_NAS_REPLAY_AMF", judge, "B")
+def test_replayed_session_request(amf: AmfBench) -> Seen:
+    ue, twin = amf.ue(), amf.ue()
+    controls = [amf.connects(ue, "the UE registered"), amf.connects(twin, "a twin registered")]
+    mark = amf.mark()
+    original = ue.session_request(2)
+    served = amf.served(ue, 2, within=amf.timers.answer_s, since=mark)
+    saw = told(served)
+    controls.append(
+        Control(
+            "the original was served", served is not None, saw, served.at - original.event.at if served else 0
+        )
+    )
+    controls.append(amf.establishes(twin, 2, "the twin's own request was served"))
+    replays, calm, sent = [], [], 0
+    amf.stimulus()
+    for further in FURTHER if all(c.worked for c in controls) else ():
+        for _ in range(further - sent):
+            for filler in (ue, twin):
+                filler.send("5GMM STATUS", {"mm_cause": b"\x6f"})
+        sent = further
+        ue.replay(original)
+        what = f"the replay after {further} further messages"
+        watches = amf.watch(what, amf.timers.after_replay_s, ue, twin)
+        replays.append(watches[0])
+        calm.append(watches[1])
+    return Seen(tuple(controls), tuple(replays), tuple(calm), amf.alive(ue))

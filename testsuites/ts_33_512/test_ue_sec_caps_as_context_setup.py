@@ -1,0 +1,86 @@
+"""TC_UE_SEC_CAPS_AS_CONTEXT_SETUP: the UE's security capabilities reach the gNB unchanged."""
+
+from dataclasses import dataclass
+
+from assay.case import Control, Event, Observation, case, unsound
+from assay.verdict import Verdict, failed, inconclusive, passed
+from drivers.interfaces import AmfBench, Capability
+
+PAIRS = ((0xF0, 0xF0), (0xE0, 0xE0), (0xF0, 0xE0), (0xE0, 0xF0))
+UNLIKE = {0xF0: 0xE0, 0xE0: 0xF0}
+OFFERS = tuple(
+    Capability(ea, ia, eps and UNLIKE[ea], eps and UNLIKE[ia]) for ea, ia in PAIRS for eps in (None, True)
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One registration, and the INITIAL CONTEXT SETUP REQUEST that it or a service request brought."""
+
+    offered: Capability
+    registered: Control
+    setup: Event | None
+
+
+@dataclass(frozen=True)
+class Seen(Observation):
+    """One run an offer, and the liveness exchange of the last UE."""
+
+    runs: tuple[Run, ...]
+    alive: Control
+
+
+def ngap_bits(octet: int | None) -> int:
+    """A NAS capability octet in NGAP coding: one position to the left (TS 38.413 clause 9.3.1.86)."""
+    return ((octet or 0) << 1 & 0xFF) << 8
+
+
+def expected(offer: Capability) -> dict[str, int]:
+    """The four NGAP bitmaps that carry an offer unchanged."""
+    octets = {"nea": offer.ea, "nia": offer.ia, "eea": offer.eea, "eia": offer.eia}
+    return {name: ngap_bits(octet) for name, octet in octets.items()}
+
+
+def judge(seen: Seen) -> Verdict:
+    """Every bitmap equals the UE's own octets, shifted by one."""
+    refs = []
+    for run in seen.runs:
+        if run.setup is None:
+            continue
+        got = run.setup.facts.get("security_capabilities")
+        if not isinstance(got, dict):
+            return failed("INITIAL CONTEXT SETUP REQUEST has no UE Security Capabilities", run.setup.ref)
+        for name, value in expected(run.offered).items():
+            if got[name] != value:
+                ours = (
+                    " (our reading: the source names the 5G bitmaps only)" if name in ("eea", "eia") else ""
+                )
+                return failed(
+                    f"{name.upper()} bitmap is 0x{got[name]:04X}, the UE's octets give 0x{value:04X}{ours}",
+                    run.setup.ref,
+                )
+        refs.append(run.setup.ref)
+    if doubt := unsound([*(run.registered for run in seen.runs), seen.alive]):
+        return doubt
+    missing = sum(run.setup is None for run in seen.runs)
+    if missing or len(seen.runs) != len(OFFERS):
+        return inconclusive(
+            f"{missing or 'some'} of {len(OFFERS)} runs brought no INITIAL CONTEXT SETUP REQUEST"
+        )
+    return passed(f"the bitmaps equal the UE's octets in all {len(seen.runs)} runs", *refs)
+
+
+@case("TC_UE_SEC_CAPS_AS_CONTEXT_SETUP", judge, "A")
+def test_capabilities_in_context_setup(amf: AmfBench) -> Seen:
+    runs = []
+    for offer in OFFERS:
+        ue = amf.ue(offer)
+        registered = amf.connects(ue, "a registration")
+        setup = amf.wait(ue, "INITIAL CONTEXT SETUP REQUEST", within=0)
+        if registered.worked and setup is None and amf.idles(ue, "release").worked:
+            ue.service_request()
+            setup = amf.wait(ue, "INITIAL CONTEXT SETUP REQUEST", within=amf.timers.answer_s)
+        runs.append(Run(offer, registered, setup))
+        if not registered.worked:
+            break
+    return Seen(tuple(runs), amf.alive(ue))

@@ -1,0 +1,1 @@
+"""TS 33.514: Security assurance for Unified Data Management."""

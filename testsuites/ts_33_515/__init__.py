@@ -1,0 +1,1 @@
+"""TS 33.515: Security assurance for the Session Management Function."""

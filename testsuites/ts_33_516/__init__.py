@@ -1,0 +1,1 @@
+"""TS 33.516: Security assurance for the Authentication Server Function."""

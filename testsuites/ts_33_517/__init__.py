@@ -1,0 +1,1 @@
+"""TS 33.517: Security assurance for the Security Edge Protection Proxy."""

@@ -1,0 +1,1 @@
+"""TS 33.518: Security assurance for the Network Repository Function."""

@@ -1,0 +1,1 @@
+"""TS 33.523: Security assurance for split gNB products."""

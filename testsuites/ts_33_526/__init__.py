@@ -1,0 +1,1 @@
+"""TS 33.526: Security assurance for the Management Function."""

@@ -1,0 +1,1 @@
+"""TS 33.537: Security assurance for the AKMA Anchor Function."""
