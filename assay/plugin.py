@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from assay.case import Case
-from assay.errors import AssayError, UsageError
+from assay.errors import AssayError, LabError, UsageError
 from assay.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
@@ -41,26 +41,30 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("variant", marked)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Bind every variant to the plan, which is made when SCAS cases are collected with a profile."""
-    scas = [item for item in items if _bound(item) is not None]
-    profile: Path | None = config.getoption("profile")
-    if not scas or profile is None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if (bound := _bound(item)) is not None:
+            item.user_properties += [("scas_case", bound.id), ("scas_variant", _variant(item))]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Make the plan of what is left after deselection, when a profile is given."""
+    config = session.config
+    scas = [(item, bound) for item in session.items if (bound := _bound(item)) is not None]
+    path: Path | None = config.getoption("profile")
+    if not scas or path is None or config.option.collectonly:
         return
-    session = config.stash.get(SESSION, None)
-    if session is None:
-        specs = tuple(dict.fromkeys(item.path.parent.name for item in scas))
-        session = config.stash[SESSION] = _open(config, profile, specs)
-    plan = {(p.spec, p.case, p.variant): p for p in session.campaign.plan}
-    for item in scas:
-        bound = _bound(item)
-        variant = _variant(item)
-        if bound is not None:
-            item.stash[PLANNED] = plan.get((item.path.parent.name, bound.id, variant))
-            item.user_properties += [("scas_case", bound.id), ("scas_variant", variant)]
+    selected = tuple(f"{bound.id}/{_variant(item)}" for item, bound in scas)
+    try:
+        ours = config.stash[SESSION] = _session(config, path, selected)
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from error
+    plan = {(p.case, p.variant): p for p in ours.campaign.plan}
+    for item, bound in scas:
+        item.stash[PLANNED] = plan.get((bound.id, _variant(item)))
 
 
-def _open(config: pytest.Config, profile: Path, specs: tuple[str, ...]) -> "Session":
+def _session(config: pytest.Config, path: Path, selected: tuple[str, ...]) -> "Session":
     from datetime import datetime
 
     from assay import profile as profiles
@@ -68,10 +72,18 @@ def _open(config: pytest.Config, profile: Path, specs: tuple[str, ...]) -> "Sess
 
     out = config.getoption("campaign") or Path("campaigns") / datetime.now().strftime("%Y%m%d-%H%M%S")
     faults, resume = tuple(config.getoption("fault")), config.getoption("resume")
-    try:
-        return Session(profile, profiles.load(profile), out, specs=specs, faults=faults, resume=resume)
-    except UsageError as error:
-        raise pytest.UsageError(str(error)) from error
+    return Session(path, profiles.load(path), out, selected=selected, faults=faults, resume=resume)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Find whatever stands in the way before anything is sent."""
+    ours = session.config.stash.get(SESSION, None)
+    if ours is not None:
+        try:
+            ours.open()
+        except AssayError as error:
+            pytest.exit(str(error), returncode=2 if isinstance(error, LabError) else 4)
 
 
 def _bound(item: pytest.Item) -> Case[Any] | None:

@@ -270,9 +270,10 @@ def load(path: Path) -> Profile:
     try:
         data = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader, stricter than its base
         lines = _lines(yaml.compose(text, Loader=yaml.CSafeLoader))
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ProfileError(f"{path}:{line}: {error.problem}; a profile is a YAML mapping") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        said = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ProfileError(f"{path}:{mark.line + 1 if mark else 1}: {said}; a profile is a YAML mapping") from error
     if not isinstance(data, dict):
         raise ProfileError(f"{path}:1: a profile is a mapping: product, functions, ...")
     try:

@@ -97,7 +97,7 @@ class Ue:
         self._kind: Literal["initial", "mobility", "emergency"] = "initial"
         self._identity: bytes = b""
         self._rand = b""
-        self._answers: dict[str, Callable[[nas.Message], None]] = {
+        self._answers: dict[str, Callable[[nas.Message], object]] = {
             "AUTHENTICATION REQUEST": self._authenticate,
             "SECURITY MODE COMMAND": lambda _: self.complete_security_mode(),
             "IDENTITY REQUEST": self._identify,
@@ -451,7 +451,8 @@ class Ue:
 
 def describe(message: nas.Message) -> dict[str, Any]:
     """The decoded values of a downlink message that judges look at; octets as hexadecimal."""
-    ies, facts = message.ies, {}
+    ies = message.ies
+    facts: dict[str, Any] = {}
     if "mm_cause" in ies:
         facts["cause"] = ies["mm_cause"][0]
     if message.name == "SECURITY MODE COMMAND":

@@ -432,9 +432,9 @@ def decode(pdu: bytes) -> Message:
 # --- structured information elements ----------------------------------------------------------------------
 
 
-def _digits(octets: bytes) -> str:
+def _digits(octets: bytes, first: str = "") -> str:
     """Digits, the lower half octet first, up to the filler; Malformed for a half octet that is no digit."""
-    text = "".join(f"{octet & 15:X}{octet >> 4:X}" for octet in octets).rstrip("F")
+    text = first + "".join(f"{octet & 15:X}{octet >> 4:X}" for octet in octets).rstrip("F")
     if text and not text.isdecimal():
         raise Malformed(f"no decimal digits: {octets.hex()}")
     return text
@@ -635,7 +635,7 @@ def mobile_identity(octets: bytes) -> Identity:
         amf = int.from_bytes(octets[1:3], "big")
         return STmsi(amf >> 6, amf & 63, int.from_bytes(octets[3:], "big"))
     if kind in (IdentityType.IMEI, IdentityType.IMEISV):
-        digits = _digits(bytes((octets[0] >> 4 | 0xF0,)) + octets[1:])
+        digits = _digits(octets[1:], f"{octets[0] >> 4:X}")
         return (Imei if kind == IdentityType.IMEI else Imeisv)(digits)
     return NoIdentity() if kind == IdentityType.NO_IDENTITY else OtherIdentity(kind, bytes(octets))
 

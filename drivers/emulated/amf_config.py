@@ -55,7 +55,12 @@ def _orders(data: object) -> Orders:
 
 
 def _order(value: object, known: set[int]) -> tuple[int, ...]:
-    if not isinstance(value, Sequence) or not value or len(set(value)) != len(value) or not set(value) <= known:
+    if (
+        not isinstance(value, Sequence)
+        or not value
+        or len(set(value)) != len(value)
+        or not set(value) <= known
+    ):
         raise ValueError(f"an order names each of {sorted(known)} once at most, not {value!r}")
     return tuple(value)
 
@@ -169,7 +174,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--idle-release", type=float, default=0.0, metavar="S", help="0, the default: never by itself")
     add("--no-emergency", action="store_true", help="refuse emergency registrations")
     add("--fault", type=_fault, action="append", default=[], metavar="NAME", help="may be repeated")
-    add("--slow-s", type=float, default=3.0, metavar="S", help="delay of the fault slow; default: %(default)g s")
+    add(
+        "--slow-s",
+        type=float,
+        default=3.0,
+        metavar="S",
+        help="delay of the fault slow; default: %(default)g s",
+    )
     add("--seed", type=int, default=0, help="of the fault garbage")
 
 

@@ -1,4 +1,4 @@
-"""NAS security of the emulated AMF: the security context, the choice of algorithms, the capability for the gNB."""
+"""NAS security of the emulated AMF: contexts, the choice of algorithms, the capability for the gNB."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The faults that an emulated product can be started with: each name, the test case it must fail, its effect."""
+"""The faults an emulated product can be started with: the name, the test case it must fail, the effect."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -31,7 +31,9 @@ AMF: Mapping[str, Fault] = MappingProxyType(
         "plain-accepted": Fault(_INTEGRITY, "handles plain messages after NAS security was activated"),
         "count-consumed": Fault(_INTEGRITY, "advances the uplink COUNT for a message it discards"),
         "nas-count-not-checked": Fault(_REPLAY, "never compares the COUNT with the last accepted one"),
-        "replay-restarts-registration": Fault(_REPLAY, "header type 4 resets the uplink COUNT, and accepts again"),
+        "replay-restarts-registration": Fault(
+            _REPLAY, "header type 4 resets the uplink COUNT, and accepts again"
+        ),
         "nia0-for-all": Fault(_NULL, "has NIA0 first in its integrity list"),
         "nia0-emergency-authenticated": Fault(_NULL, "falls to NIA0 for emergency registrations"),
         "smc-mac-zero": Fault(_NULL, "sends SECURITY MODE COMMAND with a zero MAC"),

@@ -1,0 +1,218 @@
+"""The command line; everything heavy is imported where it is used."""
+
+import json
+import sys
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from assay.errors import AssayError, LabError, UsageError
+from assay.verdict import Outcome, worst
+
+if TYPE_CHECKING:
+    from assay.campaign import Campaign
+
+COLOURS = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow", "ERROR": "magenta"}
+EXISTING = click.Path(path_type=Path)
+
+
+def plain(text: str) -> str:
+    """Text from a product made harmless for a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def coloured(outcome: str, width: int = 0) -> str:
+    """An outcome in its colour; click leaves the colour out where nobody can see it."""
+    return click.style(outcome.ljust(width), fg=COLOURS.get(outcome), bold=outcome == "FAIL")
+
+
+class Main(click.Group):
+    """Errors for people: one text on stderr and the exit code that goes with it, no traceback."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            code = super().main(*args, **{**kwargs, "standalone_mode": False})
+        except click.exceptions.Abort:
+            click.echo("stopped", err=True)
+            code = 2
+        except click.ClickException as error:
+            error.show()
+            code = 4
+        except LabError as error:
+            click.echo(f"lab: {error}", err=True)
+            code = 2
+        except AssayError as error:
+            click.echo(str(error), err=True)
+            code = 4
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+@click.group(cls=Main, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="assay")
+def main() -> None:
+    """Tell, with proof, whether a piece of 5G network equipment is secure (3GPP SCAS test cases)."""
+
+
+@main.command()
+@click.argument("profile", type=EXISTING)
+@click.option("--spec", "specs", multiple=True, help="Specification, as its folder is called: ts_33_512.")
+@click.option("--case", "cases", multiple=True, help="Test case: ID or ID/VARIANT. May be repeated.")
+@click.option("--out", type=EXISTING, help="Folder of the campaign (default: campaigns/<time>).")
+@click.option("--fault", "faults", multiple=True, help="Switch a seeded fault of an emulated product on.")
+@click.option("--resume", is_flag=True, help="Continue the campaign in --out.")
+def run(
+    profile: Path,
+    specs: tuple[str, ...],
+    cases: tuple[str, ...],
+    out: Path | None,
+    faults: tuple[str, ...],
+    resume: bool,
+) -> int:
+    """Run test cases against the product of PROFILE and judge what was recorded.
+
+    Exit code: 0 all passed or not applicable, 1 a FAIL, 2 nothing failed but something is inconclusive, in error
+    or not run, 4 usage or profile.
+    """
+    from assay import plan, suites
+    from assay import profile as profiles
+    from assay.campaign import Campaign
+    from assay.progress import run_pytest
+
+    if resume and out is None:
+        raise UsageError("--resume needs --out FOLDER: the campaign to continue")
+    out = out or Path("campaigns") / datetime.now().strftime("%Y%m%d-%H%M%S")
+    planned = Campaign.open(out).plan if resume else plan.make(profiles.load(profile), specs, cases)
+    nodes = []
+    for one in planned:
+        probe = suites.bindings(one.spec)[one.case, one.variant].probe
+        file = sys.modules[probe.__module__].__file__
+        nodes.append(f"{file}::{probe.__name__}[{one.variant}]")
+    click.echo(f"{len(planned)} variants of {len({p.case for p in planned})} test cases, records in {out}")
+    stopped = run_pytest(nodes, profile, out, faults, resume)
+    if not (out / "campaign.json").exists():
+        return stopped or 2
+    code = table(Campaign.open(out))
+    from assay import reports
+
+    page = out / "report.html"
+    page.write_text(reports.render(Campaign.open(out), "html"), "utf-8")
+    click.echo(f"report: {page}")
+    if stopped:
+        click.echo(f"stopped early; continue with: assay run {profile} --out {out} --resume")
+    return stopped if stopped == 4 else code
+
+
+def table(campaign: "Campaign") -> int:
+    """Print one line a variant and the worst of each case; the exit code of the campaign."""
+    from assay.campaign import exit_code
+
+    results = list(campaign.results())
+    outcomes = [r.verdict.outcome for r in results]
+    width = max(len(r.planned.case) for r in results)
+    click.echo()
+    for case in dict.fromkeys(r.planned.case for r in results):
+        mine = [r for r in results if r.planned.case == case]
+        click.echo(f"{case.ljust(width + 4)}{coloured(worst(r.verdict.outcome for r in mine))}")
+        for r in mine:
+            seconds = f"{r.record.seconds:6.1f} s" if r.record else " " * 8
+            line = f"  {r.planned.variant.ljust(width + 2)}{coloured(r.verdict.outcome, 15)}{seconds}  "
+            click.echo(line + plain(r.verdict.reason))
+    counts = Counter(outcomes)
+    click.echo("\n" + ", ".join(f"{counts[o]} {o}" for o in Outcome if counts[o]))
+    return exit_code(outcomes)
+
+
+@main.command()
+@click.argument("campaign", type=EXISTING)
+@click.option("--json", "as_json", is_flag=True, help="One object a variant.")
+def judge(campaign: Path, as_json: bool) -> int:
+    """Judge a CAMPAIGN again, from its records alone."""
+    from assay.campaign import Campaign, as_object, exit_code
+
+    opened = Campaign.open(campaign)
+    results = list(opened.results())
+    damaged = [
+        f"{r.planned.case}/{r.planned.variant}: {problem}"
+        for r in results
+        if r.record and (problem := opened.intact(r.planned, r.record))
+    ]
+    for line in damaged:
+        click.echo(f"evidence: {line}", err=True)
+    if as_json:
+        click.echo(json.dumps([as_object(r) for r in results], indent=1))
+        code = exit_code([r.verdict.outcome for r in results])
+    else:
+        code = table(opened)
+    return code if not damaged or code == 1 else 2
+
+
+@main.command()
+@click.argument("campaign", type=EXISTING)
+@click.option("--format", "kind", type=click.Choice(["html", "json", "junit", "md"]), required=True)
+@click.option("--out", type=EXISTING, help="File to write (default: standard output).")
+def report(campaign: Path, kind: str, out: Path | None) -> None:
+    """Write a report of a CAMPAIGN."""
+    from assay import reports
+    from assay.campaign import Campaign
+
+    text = reports.render(Campaign.open(campaign), kind)
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        out.write_text(text, "utf-8")
+
+
+@main.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One object a case.")
+def list_(as_json: bool) -> None:
+    """List every test case of the catalogue with its status."""
+    from assay import catalogue
+
+    rows = list(catalogue.everything())
+    if as_json:
+        objects = [
+            {
+                "spec": spec.key,
+                "id": case.id,
+                "slug": case.slug,
+                "clause": case.clause,
+                "title": case.title,
+                "status": case.status,
+                "variants": [v.name for v in case.variants],
+                "faults": list(case.faults),
+            }
+            for spec, case in rows
+        ]
+        click.echo(json.dumps(objects, indent=1, ensure_ascii=False))
+        return
+    for spec, case in rows:
+        click.echo(f"{spec.key}  {case.clause:<14} {case.status:<10} {case.id}: {case.title}")
+    counts = Counter(case.status for _, case in rows)
+    click.echo(f"{len(rows)} test cases: " + ", ".join(f"{n} {status}" for status, n in counts.items()))
+
+
+@main.command()
+@click.argument("case")
+def show(case: str) -> None:
+    """Say what a test CASE asks, what it does and how it decides."""
+    from assay import catalogue
+    from assay.show import explain
+
+    click.echo(explain(*catalogue.find(case)))
+
+
+@main.command()
+@click.argument("profile", type=EXISTING)
+def doctor(profile: Path) -> int:
+    """Say what of PROFILE is reachable, what is missing here, and which test cases can run."""
+    from assay.doctor import examine
+
+    bad = 0
+    for finding in examine(profile):
+        bad += finding.bad
+        mark = click.style("problem", fg="red") if finding.bad else click.style("ok     ", fg="green")
+        click.echo(f"{mark}  {plain(finding.text)}")
+    return 2 if bad else 0

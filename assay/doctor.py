@@ -1,0 +1,92 @@
+"""What of a profile works here, before anything depends on it."""
+
+import shutil
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from assay import catalogue, plan
+from assay import profile as profiles
+from assay.errors import AssayError
+from assay.profile import Profile
+from assay.verdict import Outcome
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at, and whether it stands in the way."""
+
+    text: str
+    bad: bool = False
+
+
+def examine(path: Path) -> Iterator[Finding]:
+    """Profile, libraries, secrets, ports, the product itself, and the cases; ProfileError for a wrong profile."""
+    profile = profiles.load(path)
+    yield Finding(f"profile {path}: {profile.product.name} {profile.product.version}".rstrip())
+    yield from _sctp(profile)
+    for name, reference in (("k", profile.subscribers.k), ("opc", profile.subscribers.opc)):
+        try:
+            profiles.secret(reference, path.parent)
+            yield Finding(f"subscribers.{name}: {reference} can be read")
+        except AssayError as error:
+            yield Finding(str(error), bad=True)
+    for name, peer in profile.peers.items():
+        yield _port(f"peer {name}", peer.address, peer.port)
+    tool = shutil.which("tshark")
+    yield Finding(
+        f"tshark {'is there' if tool else 'is not there: captures are written, but not checked here'}"
+    )
+    yield from _product(path, profile)
+    yield from _cases(profile)
+
+
+def _sctp(profile: Profile) -> Iterator[Finding]:
+    from drivers import sctp
+
+    encapsulated = next(iter(profile.functions.values())).n2.udp is not None
+    backends = sctp.backends()
+    for name, problem in backends.items():
+        yield Finding(f"SCTP backend {name}: {problem or 'usable'}", bad=False)
+    if all(backends.values()):
+        yield Finding("no SCTP backend is usable: install the Debian package libusrsctp2", bad=True)
+    yield Finding(f"N2 runs over {'UDP encapsulation (no privilege needed)' if encapsulated else 'raw IP'}")
+
+
+def _port(what: str, address: str, port: int) -> Finding:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            return Finding(f"{what}: cannot listen on {address}:{port}: {error.strerror}", bad=True)
+    return Finding(f"{what}: {address}:{port} is free")
+
+
+def _product(path: Path, profile: Profile) -> Iterator[Finding]:
+    from assay.lab import Lab
+
+    lab = Lab(path, profile)
+    try:
+        lab.open()
+        yield Finding("the product answers on N2 (NG Setup)")
+    except AssayError as error:
+        yield Finding(str(error), bad=True)
+    finally:
+        lab.close()
+
+
+def _cases(profile: Profile) -> Iterator[Finding]:
+    planned = plan.make(profile)
+    ready = [p for p in planned if p.decided is None]
+    yield Finding(f"{len(ready)} variants of {len({p.case for p in ready})} test cases can run")
+    for p in planned:
+        if p.decided is not None:
+            bad = p.decided.outcome is Outcome.INCONCLUSIVE
+            yield Finding(f"{p.case}/{p.variant}: {p.decided.outcome}: {p.decided.reason}", bad=bad)
+    for key in {p.spec for p in planned}:
+        waiting = [c.id for c in catalogue.load(key).cases if c.status != "automated"]
+        if waiting:
+            yield Finding(f"{key}: {len(waiting)} test cases are not automated yet: {', '.join(waiting)}")

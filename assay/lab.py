@@ -1,0 +1,156 @@
+"""The lab that a profile describes: the product held alone, and the bench around it."""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from assay.errors import LabError, UsageError
+from assay.evidence import Trace
+from assay.profile import Command, Profile, secret
+
+if TYPE_CHECKING:
+    from drivers.bench import AmfBench
+    from drivers.lifecycle.command import CommandProduct
+
+
+@contextlib.contextmanager
+def locked(profile: Profile) -> Iterator[None]:
+    """Hold the product alone: a second run on the same N2 address is refused with UsageError."""
+    function = next(iter(profile.functions.values()))
+    name = hashlib.sha256(repr((function.n2.pair, function.n2.udp)).encode()).hexdigest()[:16]
+    path = Path(tempfile.gettempdir()) / f"assay-{os.getuid()}-{name}.lock"
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            where = f"{function.n2.address}:{function.n2.port}"
+            raise UsageError(f"another run holds the product at {where}: wait for it or stop it") from None
+        yield
+    finally:
+        os.close(handle)
+
+
+class Lab:
+    """Product and bench of a profile; `open` and `close` bracket their use."""
+
+    def __init__(self, path: Path, profile: Profile, faults: tuple[str, ...] = ()) -> None:
+        if faults and not (isinstance(profile.lifecycle, Command) and profile.lifecycle.faults):
+            raise UsageError(f"--fault: the product of {path} has no seeded faults (lifecycle.faults)")
+        self.path, self.profile, self.faults = path, profile, faults
+        self.trace = Trace()
+        self.broken = ""
+        self.bench: AmfBench | None = None
+        self.product: CommandProduct | None = None
+        self._stack = contextlib.ExitStack()
+
+    def open(self) -> None:
+        """Lock and start the product, build the bench, and see that the product can be reached.
+
+        UsageError or LabError says what stands in the way, before any test case has sent anything.
+        """
+        self._stack.enter_context(locked(self.profile))
+        try:
+            self._build()
+            if problem := self.revive():
+                raise LabError(problem)
+        except BaseException:
+            self.close()
+            raise
+
+    def _build(self) -> None:
+        from drivers.emulated.peers import Peers
+
+        from drivers import sctp
+        from drivers.bench import AmfBench
+        from drivers.codecs.nas import Plmn
+        from drivers.interfaces import Subscriber
+        from drivers.n2 import Cell, Gnb
+
+        profile, beside = self.profile, self.path.parent
+        lab = profile.subscribers
+        k, opc = (self._key(name, reference) for name, reference in (("k", lab.k), ("opc", lab.opc)))
+        first, digits = int(lab.first_imsi), len(lab.first_imsi)
+        subscribers = {
+            s.supi: s for s in (Subscriber(str(first + n).zfill(digits), k, opc) for n in range(lab.count))
+        }
+        plmn = profile.network.plmn
+        slices = tuple((s.sst, int(s.sd, 16) if s.sd is not None else None) for s in profile.network.slices)
+        peers = None
+        if profile.peers:
+            endpoints = {name: socket.pair for name, socket in profile.peers.items()}
+            peers = Peers(self.trace, subscribers, (plmn.mcc, plmn.mnc), slices, endpoints)
+            peers.start()
+            self._stack.callback(peers.close)
+        settings: Mapping[str, tuple[str, ...]] = {}
+        change: Callable[[str, str], str] = lambda name, value: "the profile's lifecycle is manual"  # noqa: E731
+        if isinstance(profile.lifecycle, Command):
+            self.product = self._command(profile.lifecycle, beside)
+            self._stack.callback(self.product.stop)
+            extra = [word for fault in self.faults for word in ("--fault", fault)]
+            self.product.start(*extra)
+            settings, change = self.product.settings(), self.product.change
+        n2 = next(iter(profile.functions.values())).n2
+        udp = sctp.Udp(local=n2.udp.bench, peer=n2.udp.product) if n2.udp else None
+        cell = Cell(Plmn(plmn.mcc, plmn.mnc), profile.network.tac, slices)
+        gnb = Gnb(self.trace, n2.pair, cell, local=n2.gnb_address, udp=udp)
+        self._stack.callback(gnb.close)
+        self.bench = AmfBench(
+            self.trace,
+            gnb,
+            peers,
+            subscribers.values(),
+            profile.timers,
+            dnn=profile.network.dnn,
+            settings=settings,
+            change=change,
+        )
+
+    def _key(self, name: str, reference: str) -> bytes:
+        key = secret(reference, self.path.parent)
+        if len(key) != 16:
+            raise UsageError(f"subscribers.{name}: {reference} holds {len(key)} octets, a key has 16")
+        return key
+
+    def _command(self, lifecycle: Command, beside: Path) -> "CommandProduct":
+        from drivers.lifecycle.command import CommandProduct, Setting
+
+        state = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="assay-"))
+        words = {"python": sys.executable, "state": state, "profile": str(beside.resolve())}
+        return CommandProduct(
+            lifecycle.start,
+            ready=lifecycle.ready,
+            ready_s=lifecycle.ready_s,
+            words=words,
+            settings={name: Setting(c.run, c.values, c.restart) for name, c in lifecycle.configure.items()},
+            folder=beside.resolve(),
+        )
+
+    def close(self) -> None:
+        """Stop what was started, in the reverse order."""
+        self.bench = None
+        self._stack.close()
+
+    def revive(self) -> str:
+        """Make the product reachable, with one restart where we hold it; empty, or why it is not."""
+        bench = self.bench
+        if bench is None:
+            return "the lab is not open"
+        if self.broken:
+            return self.broken
+        problem = ""
+        if self.product is None or self.product.running:
+            problem = bench.begin()
+        if self.product is not None and (problem or not self.product.running):
+            self.product.stop()
+            self.product.start()
+            problem = bench.begin()
+        if problem:
+            self.broken = f"the product could not be reached: {problem}"
+        return self.broken

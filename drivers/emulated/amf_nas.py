@@ -1,0 +1,573 @@
+"""The 5GMM side of the emulated AMF: one N1 signalling connection, read as a conversation (TS 24.501)."""
+
+import asyncio
+import traceback
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from functools import partial
+from typing import Any, NamedTuple, Protocol
+
+from drivers.codecs import kdf, nas, ngap
+from drivers.codecs.nas import Cause, Header, RegistrationResult, RegistrationType, Snssai
+from drivers.emulated.amf_context import Context, Core
+from drivers.emulated.amf_sbi import Answer
+from drivers.emulated.amf_security import Security, choose, for_gnb
+from drivers.emulated.amf_sessions import transport
+
+REPEATS = 5  # a timer of TS 24.501 table 10.2.2 expires five times, the fifth ends the procedure
+MAX_INBOX = 1024
+MAX_TASKS = 20
+ABBA = b"\0\0"  # TS 33.501 clause A.7.1
+SWITCH_OFF = 8
+ONE_HOUR = b"\x21"  # GPRS timer 3, clause 9.11.2.5
+UNSPECIFIED: ngap.Cause = ("nas", "unspecified")
+
+# Uplink messages that may be processed before secure exchange (clause 4.4.4.3), SERVICE REQUEST to refuse it
+UNPROTECTED = frozenset(
+    {
+        "REGISTRATION REQUEST",
+        "IDENTITY RESPONSE",
+        "AUTHENTICATION RESPONSE",
+        "AUTHENTICATION FAILURE",
+        "SECURITY MODE REJECT",
+        "DEREGISTRATION REQUEST (UE ORIGINATING)",
+        "DEREGISTRATION ACCEPT (UE TERMINATED)",
+        "SERVICE REQUEST",
+    }
+)
+INITIAL = frozenset({"REGISTRATION REQUEST", "SERVICE REQUEST", "DEREGISTRATION REQUEST (UE ORIGINATING)"})
+
+
+class Link(Protocol):
+    """The UE-associated N2 connection under an N1 signalling connection (TS 38.413 clause 8.3)."""
+
+    set_up: bool
+    context_requested: bool
+
+    def downlink(self, pdu: bytes) -> None:
+        """Send a NAS PDU to the UE."""
+        ...
+
+    def setup(self, pdu: bytes, kgnb: bytes, security: ngap.Bitmaps, allowed: Iterable[Snssai]) -> None:
+        """Send a NAS PDU together with the UE context for the gNB."""
+        ...
+
+    def release(self, cause: ngap.Cause) -> None:
+        """Release the UE context in the gNB."""
+        ...
+
+    def crash(self) -> None:
+        """Close the whole association, as only a fault does."""
+        ...
+
+
+class Uplink(NamedTuple):
+    """An uplink message that may be processed, and what its protection proved."""
+
+    message: nas.Message
+    header: int = Header.PLAIN
+    verified: bool = False
+    count: int = 0
+
+
+class Superseded(Exception):  # noqa: N818 - a turn of the conversation, no error
+    """Another procedure of the UE ends the one that is running."""
+
+    def __init__(self, uplink: Uplink) -> None:
+        super().__init__(uplink.message.name)
+        self.uplink = uplink
+
+
+class Over(Exception):  # noqa: N818
+    """The procedure that is running ended, and the UE was told."""
+
+
+class N1:
+    """One N1 signalling connection; `run` is its task, `deliver` gives it what the gNB brought."""
+
+    def __init__(self, core: Core, link: Link) -> None:
+        self.core, self.link = core, link
+        self.config, self.faults = core.config, core.config.faults
+        self.context: Context | None = None
+        self.security: Security | None = None  # protects this connection
+        self.fresh: Security | None = None  # until SECURITY MODE COMPLETE
+        self.secure = False  # secure exchange is established, clause 4.4.2.5
+        self._inbox: asyncio.Queue[bytes] = asyncio.Queue(MAX_INBOX)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._accepting: asyncio.Task[None] | None = None
+        self._request: nas.Message | None = None
+        self._complete: nas.Message | None = None
+        self._emergency = False
+        self._count = 0  # of the message that KgNB is derived for
+        self._ksi = 0
+        self._left = False
+
+    # --- life --------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._spawn(self._live())
+
+    def close(self) -> None:
+        """The connection is gone: the UE is idle (TS 23.501 clause 5.3.3.2)."""
+        if self.context is not None and self.context.connection is self:
+            self.context.connection = None
+        self._left = True
+        current = asyncio.current_task()
+        for task in self._tasks:
+            if task is not current:
+                task.cancel()
+
+    def replaced(self) -> None:
+        """The UE has come back on another connection: this one is let go."""
+        self.link.release(("nas", "normal-release"))
+        self.close()
+
+    def deliver(self, pdu: bytes) -> None:
+        """Take an uplink NAS PDU; a UE that sends faster than it is served loses messages."""
+        self.core.arrived()
+        if not self._left and not self._inbox.full():
+            self._inbox.put_nowait(pdu)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _live(self) -> None:
+        try:
+            await self._run()
+        except Exception:
+            traceback.print_exc()  # a defect of ours costs one UE its connection, not the AMF its life
+            self._left = True
+            self.link.release(UNSPECIFIED)
+
+    async def _run(self) -> None:
+        uplink: Uplink | None = None
+        while not self._left:
+            if uplink is None:
+                uplink = self._admit(await self._inbox.get())
+            if uplink is not None:
+                try:
+                    await self._serve(uplink)
+                    uplink = None
+                except Superseded as superseded:
+                    uplink = superseded.uplink
+                except Over:
+                    uplink = None
+
+    # --- uplink ------------------------------------------------------------------------------------------
+
+    def _admit(self, pdu: bytes) -> Uplink | None:
+        """The message in an uplink PDU if it may be processed (clause 4.4.4.3), else None."""
+        try:
+            secured = nas.unwrap(pdu)
+            if secured is not None:
+                return self._open(secured)
+            message = nas.decode(pdu)
+        except nas.Malformed:
+            return None
+        if self.secure and "plain-accepted" not in self.faults:
+            return None
+        if not self.secure and message.name not in UNPROTECTED:
+            return None
+        return Uplink(message)
+
+    def _open(self, secured: nas.Secured) -> Uplink | None:
+        security = self.security
+        if secured.header == Header.CIPHERED_NEW_CONTEXT:
+            security = self.fresh
+            if security is None and "replay-restarts-registration" in self.faults:
+                security = self.security
+        elif security is None:
+            return self._resume(secured)
+        opened = security.open(secured, self.faults) if security is not None else None
+        if opened is None:
+            return None
+        plain, count = opened
+        return Uplink(nas.decode(plain), secured.header, True, count)
+
+    def _resume(self, secured: nas.Secured) -> Uplink | None:
+        """An initial NAS message under a context that the AMF keeps, or claims to keep."""
+        if secured.header != Header.INTEGRITY:
+            return None
+        message = nas.decode(secured.payload)
+        if message.name not in INITIAL:
+            return None
+        context = self.core.known(nas.mobile_identity(message.ies["mobile_identity"]))
+        if context is not None and message.ies["ng_ksi"][0] == context.security.ksi:
+            opened = context.security.open(secured, self.faults)
+            if opened is not None:
+                self.core.resume(context, self)
+                self.context, self.security, self.secure = context, context.security, True
+                return Uplink(message, secured.header, True, opened[1])
+        return Uplink(message, secured.header)
+
+    async def _expect(self, *names: str, send: Callable[[], None], timer: float) -> Uplink:
+        """Send, and send again at each expiry of the timer, until one of these messages comes."""
+        clock = asyncio.get_running_loop().time
+        for _ in range(REPEATS):
+            send()
+            deadline = clock() + timer
+            while (left := deadline - clock()) > 0:
+                try:
+                    pdu = await asyncio.wait_for(self._inbox.get(), left)
+                except TimeoutError:
+                    break
+                uplink = self._admit(pdu)
+                if uplink is None:
+                    continue
+                message = uplink.message
+                if message.name in names:
+                    return uplink
+                again = message.name == "REGISTRATION REQUEST" and message != self._request
+                if again or message.name == "DEREGISTRATION REQUEST (UE ORIGINATING)":
+                    raise Superseded(uplink)
+        raise self._leave(UNSPECIFIED)
+
+    async def _serve(self, uplink: Uplink) -> None:
+        message = uplink.message
+        match message.name:
+            case "REGISTRATION REQUEST":
+                await self._register(uplink)
+            case "REGISTRATION COMPLETE":
+                self._completed()
+            case "SERVICE REQUEST":
+                self._service(uplink)
+            case "DEREGISTRATION REQUEST (UE ORIGINATING)":
+                self._deregister(uplink)
+            case "UL NAS TRANSPORT":
+                self._transport(message)
+            case "SECURITY MODE COMPLETE" if "replay-restarts-registration" in self.faults and self.context:
+                await self._accept(self.context)
+
+    # --- downlink ----------------------------------------------------------------------------------------
+
+    def _send(self, name: str, ies: Mapping[str, bytes] | None = None) -> None:
+        self.link.downlink(self._protected(name, ies or {}))
+
+    def _protected(self, name: str, ies: Mapping[str, bytes]) -> bytes:
+        plain = nas.encode(name, ies)
+        if self.secure and self.security is not None:
+            return self.security.protect(Header.CIPHERED, plain, self.faults)
+        return plain
+
+    def _setup(self, name: str, ies: Mapping[str, bytes], context: Context) -> None:
+        """Send a message, with the context for the gNB if that asked for it and has none yet."""
+        pdu = self._protected(name, ies)
+        if self.link.set_up or not self.link.context_requested:
+            self.link.downlink(pdu)
+            return
+        capability = nas.SecurityCapability.decode(context.capability)
+        kgnb = context.security.kgnb(self._count)
+        self.link.setup(pdu, kgnb, for_gnb(capability, self.faults), context.allowed or self.config.slices)
+
+    def _reject(self, cause: Cause) -> Over:
+        self._send("REGISTRATION REJECT", {"mm_cause": bytes((cause,))})
+        return self._leave(("nas", "normal-release"))
+
+    def _leave(self, cause: ngap.Cause) -> Over:
+        self._stop_accepting()
+        self._left = True
+        self.link.release(cause)
+        return Over()
+
+    # --- registration, clause 5.5.1 ----------------------------------------------------------------------
+
+    async def _register(self, uplink: Uplink) -> None:
+        request = self._request = self._complete = uplink.message
+        self._stop_accepting()
+        kept = self.context if uplink.verified else None
+        octets = request.ies.get("ue_security_capability", kept.capability if kept is not None else b"")
+        try:
+            identity = nas.mobile_identity(request.ies["mobile_identity"])
+            capability = nas.SecurityCapability.decode(octets)
+        except nas.Malformed:
+            raise self._reject(Cause.INVALID_MANDATORY_INFORMATION) from None
+        if "crash-on-empty" in self.faults and 0 in (capability.ea, capability.ia):
+            self.link.crash()
+            raise Over
+        self._emergency = request.ies["registration_type"][0] & 7 == RegistrationType.EMERGENCY
+        if self._emergency and not self.config.emergency:
+            raise self._reject(Cause.SERVICES_NOT_ALLOWED)
+        algorithms = choose(capability, self.config.oam.orders, self._emergency, self.faults)
+        if algorithms is None:
+            raise self._reject(Cause.UE_SECURITY_CAPABILITIES_MISMATCH)
+        usable = kept is not None and (kept.security.ea, kept.security.ia) == algorithms
+        if kept is not None and usable and octets == kept.capability:
+            self._count = uplink.count
+            ciphered = uplink.header == Header.INTEGRITY
+            security = kept.security if ciphered else None
+            self._complete = self._contained(request, security, uplink.count) or request
+        else:
+            kept = await self._authenticate(identity, request.ies["ng_ksi"][0], octets, algorithms)
+        await self._accept(kept)
+
+    def _contained(self, request: nas.Message, security: Security | None, count: int) -> nas.Message | None:
+        """The whole message in the NAS message container, deciphered if `security` is given (clause 4.4.6)."""
+        octets = request.ies.get("nas_message_container")
+        if octets is None:
+            return None
+        try:
+            inner = nas.decode(security.container(octets, count) if security is not None else octets)
+        except nas.Malformed:
+            return None
+        return inner if inner.name == "REGISTRATION REQUEST" else None
+
+    async def _authenticate(
+        self, identity: nas.Identity, ksi: int, capability: bytes, algorithms: tuple[int, int]
+    ) -> Context:
+        """Primary authentication, identification where it is due, and the security mode procedure."""
+        known = self.core.known(identity)
+        suci = identity if isinstance(identity, nas.Suci) else None
+        if known is None and suci is None:
+            suci = await self._identify()
+        used = {ksi, known.security.ksi if known is not None else ksi}
+        self._ksi = next(n for n in range(7) if n not in used)
+        result = None
+        if suci is None and known is not None:
+            result = await self._challenge(known.supi, known.supi, known.ausf)
+            if result is None and "no-identity-fallback" not in self.faults:
+                suci = await self._identify()
+        if suci is not None:
+            guess = f"imsi-{suci.plmn.mcc}{suci.plmn.mnc}{suci.msin}" if suci.scheme == 0 else ""
+            result = await self._challenge(_suci(suci), guess, self._ausf(suci))
+        if result is None:
+            self._send("AUTHENTICATION REJECT")
+            raise self._leave(("nas", "authentication-failure"))
+        supi, ausf, kamf = result
+        security = Security(self._ksi, kamf, *algorithms)
+        await self._security_mode(security, capability)
+        context = self.context = Context(supi, ausf, security, capability)
+        self.core.adopt(context, self)
+        return context
+
+    def _ausf(self, suci: nas.Suci) -> str:
+        return self.config.ausf if int(suci.routing_indicator or 0) == 0 else self.config.ausf2
+
+    async def _identify(self) -> nas.Suci:
+        """IDENTITY REQUEST for the SUCI (clause 5.4.3)."""
+        ask = {"identity_type": bytes((nas.IdentityType.SUCI,))}
+        send = partial(self._send, "IDENTITY REQUEST", ask)
+        uplink = await self._expect("IDENTITY RESPONSE", send=send, timer=self.config.t3570)
+        try:
+            identity = nas.mobile_identity(uplink.message.ies["mobile_identity"])
+        except nas.Malformed:
+            identity = nas.NoIdentity()
+        if not isinstance(identity, nas.Suci):
+            raise self._reject(Cause.UE_IDENTITY_CANNOT_BE_DERIVED_BY_THE_NETWORK)
+        return identity
+
+    async def _challenge(self, identity: str, supi: str, ausf: str) -> tuple[str, str, bytes] | None:
+        """5G AKA for a SUPI or SUCI (TS 33.501 clause 6.1.3.2): SUPI, AUSF and KAMF, None when it failed."""
+        resynchronisation: dict[str, str] | None = None
+        for _ in range(3):
+            vector = await self.core.sbi.authenticate(ausf, identity, resynchronisation)
+            if isinstance(vector, Answer):
+                refused = vector.status in (403, 404)
+                raise self._reject(Cause.ILLEGAL_UE if refused else Cause.CONGESTION)
+            ask = {"ng_ksi": bytes((self._ksi,)), "abba": ABBA, "rand": vector.rand, "autn": vector.autn}
+            uplink = await self._expect(
+                "AUTHENTICATION RESPONSE",
+                "AUTHENTICATION FAILURE",
+                send=partial(self._send, "AUTHENTICATION REQUEST", ask),
+                timer=self.config.t3560,
+            )
+            ies = uplink.message.ies
+            if uplink.message.name == "AUTHENTICATION RESPONSE":
+                res_star = ies.get("authentication_response_parameter", b"")
+                good = len(res_star) == 16 and kdf.hres_star(vector.rand, res_star) == vector.hxres_star
+                return await self._confirm(vector.confirmation, res_star, good, supi, ausf)
+            cause, auts = ies["mm_cause"][0], ies.get("authentication_failure_parameter", b"")
+            if cause == Cause.SYNCH_FAILURE and len(auts) == 14:
+                resynchronisation = {"rand": vector.rand.hex(), "auts": auts.hex()}
+            elif cause == Cause.NGKSI_ALREADY_IN_USE:
+                self._ksi = (self._ksi + 1) % 7
+            else:
+                return None
+        return None
+
+    async def _confirm(
+        self, uri: str, res_star: bytes, good: bool, supi: str, ausf: str
+    ) -> tuple[str, str, bytes] | None:
+        """The confirmation at the AUSF, with null for a wrong RES* (TS 29.509 clause 5.2.2.2.2)."""
+        good = good or "res-star-unchecked" in self.faults
+        shown = res_star.hex() if good or "res-star-leaked" in self.faults else None
+        answer = await self.core.sbi.confirm(uri, shown)
+        kseaf, supi = answer.octets("kseaf"), answer.text("supi") or supi
+        success = answer.status == 200 and answer.text("authResult") == "AUTHENTICATION_SUCCESS"
+        if "ausf-verdict-ignored" in self.faults:
+            success = answer.status == 200 and len(kseaf) == 32
+        if "res-star-unchecked" in self.faults and answer.status == 200:
+            success, kseaf, supi = True, kseaf or bytes(32), supi or "imsi-0"
+        if "ausf-timeout-accepts" in self.faults and good and answer.status == 0:
+            earlier = self.core.of(supi)
+            return supi or "imsi-0", ausf, earlier.security.kamf if earlier is not None else bytes(32)
+        if not good or not success or len(kseaf) != 32 or not supi:
+            return None
+        try:
+            return supi, ausf, kdf.kamf(kseaf, supi, ABBA)
+        except ValueError:
+            return None
+
+    async def _security_mode(self, security: Security, capability: bytes) -> None:
+        """SECURITY MODE COMMAND with the capability replayed; the whole request comes back (clause 5.4.2)."""
+        plain = nas.encode(
+            "SECURITY MODE COMMAND",
+            {
+                "selected_nas_security_algorithms": bytes((security.ea << 4 | security.ia,)),
+                "ng_ksi": bytes((security.ksi,)),
+                "replayed_ue_security_capabilities": capability,
+                "additional_security_information": b"\x02",  # RINMR, clause 9.11.3.12
+            },
+        )
+        self.fresh = security
+        try:
+            uplink = await self._expect(
+                "SECURITY MODE COMPLETE",
+                "SECURITY MODE REJECT",
+                send=lambda: self.link.downlink(security.protect(Header.NEW_CONTEXT, plain, self.faults)),
+                timer=self.config.t3560,
+            )
+        finally:
+            self.fresh = None
+        if uplink.header != Header.CIPHERED_NEW_CONTEXT:
+            raise self._leave(("nas", "authentication-failure"))
+        self.security, self.secure, self._count = security, True, uplink.count
+        self._complete = self._contained(uplink.message, None, 0) or self._request
+
+    async def _accept(self, context: Context) -> None:
+        """Register at the UDM and send REGISTRATION ACCEPT, until it is complete (clause 5.5.1.2.4)."""
+        self._stop_accepting()
+        subscribed = await self.core.sbi.register(context.supi, self._emergency)
+        if isinstance(subscribed, Answer) and not self._emergency:
+            refused = subscribed.status in (403, 404)
+            raise self._reject(Cause.SERVICES_NOT_ALLOWED if refused else Cause.CONGESTION)
+        result = RegistrationResult.ACCESS_3GPP
+        ies = {
+            "tai_list": nas.encode_tai_list(self.config.plmn, [self.config.tac]),
+            "network_feature_support": b"\x04\0" if self.config.emergency else b"\0\0",
+            "t3512": ONE_HOUR,
+        }
+        if self._emergency:
+            result |= RegistrationResult.REGISTERED_FOR_EMERGENCY_SERVICES
+            context.allowed = self.config.slices
+        else:
+            asked = self._asked()
+            offered = [s for s in self.config.slices if isinstance(subscribed, Answer) or s in subscribed]
+            context.allowed = tuple(s for s in asked if s in offered) or tuple(offered)
+            rejected = [s for s in asked if s not in offered]
+            if not context.allowed or (asked and len(rejected) == len(asked)):
+                raise self._reject(Cause.NO_NETWORK_SLICES_AVAILABLE)
+            ies["allowed_nssai"] = nas.encode_nssai(context.allowed)
+            if rejected:
+                values = [nas.encode_s_nssai(*one) for one in rejected]
+                # clause 9.11.3.46: length and cause 0, not available in the current PLMN
+                ies["rejected_nssai"] = b"".join(bytes((len(value) << 4,)) + value for value in values)
+        ies["registration_result"] = bytes((result,))
+        ies["guti"] = self.core.assign(context).encode()
+        context.registered = True
+        self._setup("REGISTRATION ACCEPT", ies, context)
+        self._accepting = self._spawn(self._repeat_accept(ies))
+
+    def _asked(self) -> list[Snssai]:
+        octets = self._complete.ies.get("requested_nssai", b"") if self._complete is not None else b""
+        try:
+            return nas.decode_nssai(octets)[:8]
+        except nas.Malformed:
+            return []
+
+    async def _repeat_accept(self, ies: Mapping[str, bytes]) -> None:
+        for _ in range(REPEATS - 1):
+            await asyncio.sleep(self.config.t3550)
+            self._send("REGISTRATION ACCEPT", ies)
+        await asyncio.sleep(self.config.t3550)
+        self._accepting = None
+
+    def _stop_accepting(self) -> None:
+        if self._accepting is not None:
+            self._accepting.cancel()
+            self._accepting = None
+
+    def _completed(self) -> None:
+        if self._accepting is None or self.context is None or self._request is None:
+            return
+        self._stop_accepting()
+        self.core.settle(self.context)
+        self.core.completed = True
+        if (
+            self.config.idle_release
+            and not self._request.ies["registration_type"][0] & RegistrationType.FOLLOW_ON
+        ):
+            self._spawn(self._idle_release())
+
+    async def _idle_release(self) -> None:
+        await asyncio.sleep(self.config.idle_release)
+        self.link.release(("nas", "normal-release"))
+
+    # --- service and deregistration, clauses 5.6.1 and 5.5.2 ---------------------------------------------
+
+    def _service(self, uplink: Uplink) -> None:
+        context = self.context
+        if not uplink.verified or context is None or not context.registered:
+            unknown = Cause.UE_IDENTITY_CANNOT_BE_DERIVED_BY_THE_NETWORK
+            cause = Cause.IMPLICITLY_DEREGISTERED if uplink.verified else unknown
+            self._send("SERVICE REJECT", {"mm_cause": bytes((cause,))})
+            raise self._leave(("nas", "normal-release"))
+        asked = uplink.message.ies
+        complete = self._contained_service(uplink, context.security)
+        if complete is not None:
+            asked = complete.ies
+        ies = {}
+        if "pdu_session_status" in asked:
+            ies["pdu_session_status"] = _bits(context.sessions)
+        if "uplink_data_status" in asked:
+            # The user plane is beyond this AMF: each session that is asked for could not be re-activated.
+            wanted = int.from_bytes(asked["uplink_data_status"][:2], "little")
+            failed = [n for n in context.sessions if wanted >> n & 1]
+            ies["pdu_session_reactivation_result"] = _bits(failed)
+            if failed:
+                cause = Cause.INSUFFICIENT_USER_PLANE_RESOURCES_FOR_THE_PDU_SESSION
+                pairs = b"".join(bytes((n, cause)) for n in failed)
+                ies["pdu_session_reactivation_result_error_cause"] = pairs
+        self._count = uplink.count
+        self._setup("SERVICE ACCEPT", ies, context)
+
+    def _contained_service(self, uplink: Uplink, security: Security) -> nas.Message | None:
+        octets = uplink.message.ies.get("nas_message_container")
+        if octets is None:
+            return None
+        try:
+            inner = nas.decode(security.container(octets, uplink.count))
+        except nas.Malformed:
+            return None
+        return inner if inner.name == "SERVICE REQUEST" else None
+
+    def _transport(self, message: nas.Message) -> None:
+        """UL NAS TRANSPORT (clause 5.4.5): the SMF is asked beside the other messages of the UE."""
+        if self.context is not None and self.context.registered and len(self._tasks) < MAX_TASKS:
+            self._spawn(transport(self.core, self.context, message, self._send))
+
+    def _deregister(self, uplink: Uplink) -> None:
+        context = self.context
+        if not uplink.verified or context is None:
+            raise self._leave(
+                ("nas", "normal-release")
+            )  # whose it is was not proved: nothing changes, 4.4.4.3
+        if not uplink.message.ies["deregistration_type"][0] & SWITCH_OFF:
+            self._send("DEREGISTRATION ACCEPT (UE ORIGINATING)")
+        sessions, context.sessions, context.registered = list(context.sessions.values()), {}, False
+        self.core.spawn(self.core.sbi.leave(context.supi, sessions))
+        raise self._leave(("nas", "deregister"))
+
+
+def _suci(suci: nas.Suci) -> str:
+    """The SUCI as the service-based interfaces spell it (TS 23.003 clause 28.7.3, TS 29.503)."""
+    output = suci.msin if suci.scheme == 0 else suci.output.hex()
+    plmn = suci.plmn
+    return f"suci-0-{plmn.mcc}-{plmn.mnc}-{suci.routing_indicator}-{suci.scheme}-{suci.key_id}-{output}"
+
+
+def _bits(sessions: Iterable[int]) -> bytes:
+    """PDU session identities as the bits of clause 9.11.3.44."""
+    return sum(1 << n for n in sessions).to_bytes(2, "little")

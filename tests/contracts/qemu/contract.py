@@ -1,0 +1,384 @@
+"""What every SCTP backend must do, as plain functions: run by pytest here and without it inside the qemu guest."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from drivers import sctp
+
+ROOT = Path(__file__).parents[3]
+BOUND = 10.0  # seconds for anything that must happen
+FLOOD = b"f" * 1000
+
+
+@dataclass(frozen=True)
+class Lab:
+    """One way to run SCTP between this process and a peer process."""
+
+    backend: Literal["kernel", "usrsctp"]
+    host: str = "127.0.0.1"
+    ours: int = 0  # UDP ports of RFC 6951; 0 for SCTP over IP
+    theirs: int = 0
+
+    @property
+    def udp(self) -> sctp.Udp | None:
+        return sctp.Udp(self.ours, self.theirs) if self.ours else None
+
+    def connect(self, peer: sctp.Address, *, streams: int = 10, timeout: float = BOUND) -> sctp.Association:
+        return sctp.connect(peer, udp=self.udp, streams=streams, timeout=timeout, backend=self.backend)
+
+    def listen(self) -> sctp.Listener:
+        return sctp.listen((self.host, 0), udp=self.udp, backend=self.backend)
+
+    @contextmanager
+    def peer(self, role: str, port: int = 0) -> Iterator["Peer"]:
+        """A peer process in `role`, which is dead when the block is left."""
+        command = [sys.executable, __file__, role, self.backend, self.host, *map(str, (port, self.theirs, self.ours))]
+        process = subprocess.Popen(
+            command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        try:
+            yield Peer(process, self.host)
+        finally:
+            process.kill()
+            process.communicate()
+
+    @contextmanager
+    def pair(self, streams: int = 10) -> Iterator[tuple[sctp.Association, "Peer"]]:
+        """An association with an echoing peer."""
+        with self.peer("echo") as peer, self.connect(peer.address(), streams=streams) as association:
+            yield association, peer
+
+
+class Peer:
+    """Reads what a peer process tells, line by line, each within the bound."""
+
+    def __init__(self, process: subprocess.Popen[str], host: str) -> None:
+        self.process, self._host = process, host
+        self._lines: list[str] = []
+        self._told = threading.Condition()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            with self._told:
+                self._lines.append(line.strip())
+                self._told.notify_all()
+
+    def told(self, word: str) -> str:
+        """The rest of the first line that begins with `word`."""
+
+        def found() -> list[str]:
+            return [line for line in self._lines if line.split()[0] == word]
+
+        with self._told:
+            assert self._told.wait_for(found, BOUND), f"peer did not tell {word!r}, only {self._lines}"
+            return found()[0].removeprefix(word).strip()
+
+    def address(self) -> sctp.Address:
+        return self._host, int(self.told("listening"))
+
+
+def received(association: sctp.Association) -> sctp.Datagram:
+    got = association.receive(BOUND)
+    assert isinstance(got, sctp.Datagram), got
+    return got
+
+
+# --- the contract ---------------------------------------------------------------------------------------------
+
+
+def streams_and_ppids_come_back_exactly(lab: Lab) -> None:
+    with lab.pair() as (association, _):
+        sent = [sctp.Datagram(f"{s} {p}".encode(), s, p) for s in range(10) for p in (60, 0, 61, 0xFFFFFFFF)]
+        for one in sent:
+            association.send(one.data, stream=one.stream, ppid=one.ppid)
+        came = [received(association) for _ in sent]
+        assert [one for one in came if one.stream == 7] == [one for one in sent if one.stream == 7]
+        assert sorted(came, key=repr) == sorted(sent, key=repr)
+
+
+def ngap_is_the_default(lab: Lab) -> None:
+    with lab.pair() as (association, _):
+        association.send(b"x")
+        assert received(association) == sctp.Datagram(b"x", 0, 60)
+
+
+def message_boundaries_hold(lab: Lab) -> None:
+    with lab.pair() as (association, _):
+        for size in (1, 3, 1452, 65535, 65536, 65537, sctp.MAX_MESSAGE):
+            data = bytes(i % 251 for i in range(size))
+            association.send(data, stream=1)
+            assert received(association) == sctp.Datagram(data, 1, 60)
+
+
+def addresses_and_streams_are_told(lab: Lab) -> None:
+    with lab.pair(streams=3) as (association, peer):
+        assert association.peer == peer.address()
+        assert association.local[0] == lab.host
+        assert association.local[1] > 0
+        assert association.streams == 3
+        assert peer.told("accepted") == f"{association.local[0]} {association.local[1]} 10"
+    with lab.pair(streams=64) as (association, _):
+        assert association.streams == 10  # all that the peer lets in
+
+
+def what_cannot_be_sent_is_refused(lab: Lab) -> None:
+    with lab.pair() as (association, _):
+        for data, stream in ((b"", 0), (b"x", 10), (b"x", -1), (bytes(sctp.MAX_MESSAGE + 1), 0)):
+            try:
+                association.send(data, stream=stream)
+            except ValueError:
+                continue
+            raise AssertionError(f"{len(data)} octets on stream {stream} were taken")
+        association.send(b"still there")
+        assert received(association).data == b"still there"
+
+
+def silence_is_none_in_time(lab: Lab) -> None:
+    with lab.pair() as (association, _):
+        for timeout in (0.0, 0.2):
+            begun = time.monotonic()
+            assert association.receive(timeout) is None
+            assert timeout <= time.monotonic() - begun < timeout + 1.0
+
+
+def a_peer_that_closes_is_closed(lab: Lab) -> None:
+    with lab.pair() as (association, _):
+        association.send(b"!close")
+        assert received(association).data == b"last words"
+        assert association.receive(BOUND) is sctp.Ended.CLOSED
+        assert association.receive(BOUND) is sctp.Ended.CLOSED
+        sending_fails(association)
+
+
+def a_peer_that_aborts_is_lost(lab: Lab) -> None:
+    with lab.pair() as (association, _):
+        association.send(b"!abort")
+        assert association.receive(BOUND) is sctp.Ended.LOST
+        assert association.receive(BOUND) is sctp.Ended.LOST
+        sending_fails(association)
+
+
+def a_killed_peer_is_noticed(lab: Lab) -> None:
+    with lab.pair() as (association, peer):
+        peer.process.kill()
+        begun = time.monotonic()
+        assert isinstance(association.receive(BOUND), sctp.Ended)
+        assert time.monotonic() - begun < 5.0
+
+
+def our_close_is_closed_there(lab: Lab) -> None:
+    with lab.pair() as (association, peer):
+        association.send(b"!mute")
+        association.send(b"before the end")
+        association.close()
+        assert peer.told("ended") == "CLOSED"
+        association.close()
+        assert isinstance(association.receive(0), sctp.Ended)
+        sending_fails(association)
+
+
+def our_abort_is_lost_there(lab: Lab) -> None:
+    with lab.pair() as (association, peer):
+        association.abort()
+        assert peer.told("ended") == "LOST"
+        association.abort()
+        association.close()
+        sending_fails(association)
+
+
+def closing_wakes_a_waiting_receive(lab: Lab) -> None:
+    for end in (sctp.Association.close, sctp.Association.abort):
+        with lab.pair() as (association, _), ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(association.receive, 2 * BOUND)
+            association.send(b"x")
+            assert waiting.result(BOUND) == sctp.Datagram(b"x", 0, 60)
+            waiting = pool.submit(association.receive, 2 * BOUND)
+            end(association)
+            assert isinstance(waiting.result(BOUND), sctp.Ended)
+
+
+def nobody_there_is_unreachable(lab: Lab) -> None:
+    begun = time.monotonic()
+    try:
+        lab.connect((lab.host, 9), timeout=1.0)
+    except sctp.Unreachable as problem:
+        assert ":9: " in str(problem)
+        assert time.monotonic() - begun < 2.0
+    else:
+        raise AssertionError("an association with nobody")
+
+
+def foreign_addresses_are_not_bound(lab: Lab) -> None:
+    try:
+        sctp.listen(("2001:db8::1" if ":" in lab.host else "192.0.2.254", 0), udp=lab.udp, backend=lab.backend)
+    except sctp.Unreachable as problem:
+        assert "ip addr add" in str(problem)
+    else:
+        raise AssertionError("bound to an address that is not ours")
+
+
+def a_flood_is_held_back(lab: Lab) -> None:
+    with lab.pair() as (association, peer):
+        association.send(b"!flood")
+        count = int(peer.told("stuck"))
+        assert count * len(FLOOD) < 4 * 1024 * 1024
+        for number in range(count):
+            assert received(association).data == FLOOD + str(number).encode()
+        association.send(b"!close")
+        assert received(association).data == b"last words"
+
+
+def a_message_without_end_is_not_kept(lab: Lab) -> None:
+    with lab.pair() as (association, peer):
+        association.send(b"x" * 2000)
+        longest, sctp.MAX_MESSAGE = sctp.MAX_MESSAGE, 1000
+        try:
+            association.receive(BOUND)
+        except sctp.LabError as problem:
+            assert "1000 octets" in str(problem)
+        else:
+            raise AssertionError("a message beyond the bound was given")
+        finally:
+            sctp.MAX_MESSAGE = longest
+        assert association.receive(BOUND) is sctp.Ended.LOST
+        assert peer.told("ended") == "LOST"
+
+
+def threads_may_send_at_once(lab: Lab) -> None:
+    with lab.pair() as (association, _), ThreadPoolExecutor(8) as pool:
+
+        def work(stream: int) -> None:
+            for number in range(200):
+                association.send(f"{stream} {number}".encode(), stream=stream)
+
+        jobs = [pool.submit(work, stream) for stream in range(8)]
+        came = [received(association) for _ in range(8 * 200)]
+        for job in jobs:
+            job.result()
+        for stream in range(8):
+            got = [one.data.decode() for one in came if one.stream == stream]
+            assert got == [f"{stream} {number}" for number in range(200)]
+
+
+def fifty_at_once(lab: Lab) -> None:
+    with lab.peer("echo") as peer:
+        address = peer.address()
+        many = [lab.connect(address) for _ in range(50)]
+        for number, association in enumerate(many):
+            association.send(str(number).encode())
+        for number, association in enumerate(many):
+            assert received(association).data == str(number).encode()
+        for association in many:
+            association.close()
+
+
+def listening_works_here_too(lab: Lab) -> None:
+    with lab.listen() as listener:
+        assert listener.accept(0.1) is None
+        with lab.peer("dial", listener.address[1]) as peer:
+            association = listener.accept(BOUND)
+            assert association is not None
+            with association:
+                assert association.local == listener.address
+                assert association.peer == (lab.host, int(peer.told("dialled")))
+                assert received(association) == sctp.Datagram(b"hello", 3, 60)
+                association.send(b"welcome", stream=4)
+                assert peer.told("answer") == "welcome 4 60"
+                listener.close()
+                association.send(b"outlives the listener")
+        assert listener.accept(BOUND) is None
+
+
+def sending_fails(association: sctp.Association) -> None:
+    try:
+        association.send(b"x")
+    except sctp.AssociationLost:
+        return
+    raise AssertionError("sent on an association that is gone")
+
+
+CONTRACT: tuple[Callable[[Lab], None], ...] = (
+    streams_and_ppids_come_back_exactly,
+    ngap_is_the_default,
+    message_boundaries_hold,
+    addresses_and_streams_are_told,
+    what_cannot_be_sent_is_refused,
+    silence_is_none_in_time,
+    a_peer_that_closes_is_closed,
+    a_peer_that_aborts_is_lost,
+    a_killed_peer_is_noticed,
+    our_close_is_closed_there,
+    our_abort_is_lost_there,
+    closing_wakes_a_waiting_receive,
+    nobody_there_is_unreachable,
+    foreign_addresses_are_not_bound,
+    a_flood_is_held_back,
+    a_message_without_end_is_not_kept,
+    threads_may_send_at_once,
+    fifty_at_once,
+    listening_works_here_too,
+)
+
+
+# --- the peer process -----------------------------------------------------------------------------------------
+
+
+def tell(*words: object) -> None:
+    print(*words, flush=True)
+
+
+def serve(association: sctp.Association) -> None:
+    """Echo; `!word` orders something else."""
+    mute = False
+    while not isinstance(got := association.receive(60), sctp.Ended | None):
+        if got.data == b"!mute":
+            mute = True
+        elif got.data == b"!close":
+            association.send(b"last words")
+            association.close()
+            return
+        elif got.data == b"!abort":
+            association.abort()
+            return
+        elif got.data == b"!flood":
+            sctp.SEND_S, number = 0.5, 0
+            try:
+                for number in range(100_000):
+                    association.send(FLOOD + str(number).encode())
+            except sctp.LabError:
+                tell("stuck", number)
+        elif not mute:
+            association.send(got.data, stream=got.stream, ppid=got.ppid)
+    tell("ended", got.name if got else "silent")
+    association.close()
+
+
+def main(role: str, backend: Literal["kernel", "usrsctp"], host: str, port: str, ours: str, theirs: str) -> None:
+    udp = sctp.Udp(int(ours), int(theirs)) if int(ours) else None
+    if role == "dial":
+        association = sctp.connect((host, int(port)), udp=udp, backend=backend)
+        tell("dialled", association.local[1])
+        association.send(b"hello", stream=3)
+        got = received(association)
+        tell("answer", got.data.decode(), got.stream, got.ppid)
+        association.receive(BOUND)
+        return
+    with sctp.listen((host, int(port)), udp=udp, backend=backend) as listener:
+        tell("listening", listener.address[1])
+        while (association_or_none := listener.accept(60)) is not None:
+            tell("accepted", *association_or_none.peer, association_or_none.streams)
+            threading.Thread(target=serve, args=(association_or_none,), daemon=True).start()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])  # type: ignore[arg-type]
