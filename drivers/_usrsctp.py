@@ -13,27 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from assay.errors import LabError
-from drivers.sctp import (
-    CLOSE_S,
-    MAX_MESSAGE,
-    NGAP_PPID,
-    SEND_S,
-    Address,
-    Association,
-    AssociationLost,
-    Datagram,
-    Ended,
-    Listener,
-    Messages,
-    Timers,
-    Udp,
-    Unreachable,
-    init_attempts,
-    no_answer,
-    not_bound,
-    resolve,
-    source_for,
-)
+from drivers import sctp
 
 if TYPE_CHECKING:
     from cffi import FFI
@@ -66,7 +46,7 @@ _DECLARATIONS = """
 # usrsctp.h; the numbers are FreeBSD's, not Linux's
 _SCTP = 132
 _RTOINFO, _ASSOCINFO, _INITMSG, _NODELAY, _PEER_ADDR_PARAMS = 1, 2, 3, 4, 10
-_EVENT, _RECVRCVINFO, _REMOTE_UDP_ENCAPS_PORT, _STATUS = 0x1E, 0x1F, 0x24, 0x100
+_DELAYED_SACK, _EVENT, _RECVRCVINFO, _REMOTE_UDP_ENCAPS_PORT, _STATUS = 0x0F, 0x1E, 0x1F, 0x24, 0x100
 _EVENTS = (1, 5, 7)  # ASSOC_CHANGE, SHUTDOWN_EVENT, PARTIAL_DELIVERY_EVENT
 _MSG_NOTIFICATION, _MSG_EOR, _ABORT, _SENDV_SNDINFO, _SPP_HB_ENABLE = 0x2000, 0x80, 0x0200, 1, 1
 _SNDINFO, _RCVINFO = struct.Struct("=HHIII"), struct.Struct("=HHHxxIIIII")
@@ -110,7 +90,7 @@ class _Stack:
         self._upcall = self.ffi.callback("void(void *, void *, int)", self._wake)
         atexit.register(self._exit)
 
-    def socket(self, user: "_User", family: int, udp: Udp | None) -> Any:
+    def socket(self, user: "_User", family: int, udp: sctp.Udp | None) -> Any:
         """A new socket owned by `user`; begins the stack or reports why it cannot."""
         with self._lock:
             self._begin(udp)
@@ -144,7 +124,7 @@ class _Stack:
         if event is not None:
             event.set()
 
-    def _begin(self, udp: Udp | None) -> None:
+    def _begin(self, udp: sctp.Udp | None) -> None:
         if udp is None:
             _check_raw()
         if self._process is not None:
@@ -153,7 +133,7 @@ class _Stack:
             if udp is None or udp.local == self._port:
                 return
             if any(user.wanted for user in self._users) or not self._finish():
-                raise Unreachable(
+                raise sctp.Unreachable(
                     f"SCTP of this process already runs over UDP port {self._port or '(none)'} and libusrsctp "
                     f"has one per process: to use {udp.local}, close all associations or start a process"
                 )
@@ -203,8 +183,8 @@ def _check_raw() -> None:
     try:
         socket.socket(socket.AF_INET, socket.SOCK_RAW, _SCTP).close()
     except PermissionError:
-        raise Unreachable(
-            "SCTP over raw IP needs CAP_NET_RAW: run as root, or give udp=Udp(...) for RFC 6951 encapsulation"
+        raise sctp.Unreachable(
+            "SCTP over raw IP needs CAP_NET_RAW: run as root, or give udp=sctp.Udp(...) for RFC 6951 encapsulation"
         ) from None
 
 
@@ -218,13 +198,13 @@ def _check_udp(port: int) -> None:
                 probe.bind(("", port))
         except OSError as problem:
             if problem.errno in (errno.EADDRINUSE, errno.EACCES):
-                raise Unreachable(
+                raise sctp.Unreachable(
                     f"UDP port {port} for encapsulated SCTP cannot be bound ({problem.strerror}): "
                     "choose another port for this process, or end its owner (`ss -ulpn`)"
                 ) from problem
 
 
-def _pack(family: int, address: Address) -> bytes:
+def _pack(family: int, address: sctp.Address) -> bytes:
     host, port = address
     if family == socket.AF_INET:
         return struct.pack("=H", family) + struct.pack("!H4s8x", port, socket.inet_aton(host))
@@ -234,7 +214,7 @@ def _pack(family: int, address: Address) -> bytes:
     return struct.pack("=H", family) + struct.pack("!HI16s", port, 0, packed) + struct.pack("=I", scope)
 
 
-def _unpack(raw: bytes) -> Address:
+def _unpack(raw: bytes) -> sctp.Address:
     (family,) = struct.unpack_from("=H", raw)
     (port,) = struct.unpack_from("!H", raw, 2)
     start, size = (4, 4) if family == socket.AF_INET else (8, 16)
@@ -254,25 +234,31 @@ class _User:
         raise NotImplementedError
 
     def _open(
-        self, family: int, local: Address, udp: Udp | None, streams: int, attempts: int, timers: Timers
-    ) -> Address:
+        self,
+        family: int,
+        local: sctp.Address,
+        udp: sctp.Udp | None,
+        streams: int,
+        attempts: int,
+        timers: sctp.Timers,
+    ) -> sctp.Address:
         """Make, configure and bind the socket; the address with the port that was bound."""
         self._so = self._stack.socket(self, family, udp)
         try:
             for number, value in _options(family, udp, streams, attempts, timers):
                 if self._lib.usrsctp_setsockopt(self._so, _SCTP, number, value, len(value)) < 0:
                     raise LabError(f"libusrsctp refused option {number:#x}: {os.strerror(self._ffi.errno)}")
-            size = struct.pack("=i", 2 * MAX_MESSAGE)
+            size = struct.pack("=i", 2 * sctp.MAX_MESSAGE)
             self._lib.usrsctp_setsockopt(self._so, socket.SOL_SOCKET, socket.SO_SNDBUF, size, len(size))
             name = _pack(family, local)
             if self._lib.usrsctp_bind(self._so, name, len(name)) < 0:
-                raise not_bound(local, self._ffi.errno)
+                raise sctp.not_bound(local, self._ffi.errno)
             return local[0], self._bound()[1]
         except BaseException:
             self._close()
             raise
 
-    def _bound(self) -> Address:
+    def _bound(self) -> sctp.Address:
         found = self._ffi.new("void **")
         if self._lib.usrsctp_getladdrs(self._so, 0, found) < 1:
             raise LabError(f"libusrsctp tells no local address: {os.strerror(self._ffi.errno)}")
@@ -290,7 +276,7 @@ class _User:
 
 
 def _options(
-    family: int, udp: Udp | None, streams: int, attempts: int, timers: Timers
+    family: int, udp: sctp.Udp | None, streams: int, attempts: int, timers: sctp.Timers
 ) -> list[tuple[int, bytes]]:
     any_address = struct.pack("=H126x", family)
     options = [
@@ -298,6 +284,7 @@ def _options(
         (_ASSOCINFO, struct.pack("=IIIIHH", 0, 0, 0, 0, timers.association_retransmissions, 0)),
         (_INITMSG, struct.pack("=HHHH", streams, streams, attempts, timers.rto_max)),
         (_NODELAY, struct.pack("=i", 1)),
+        (_DELAYED_SACK, struct.pack("=III", 0, timers.sack_delay, 2)),
         (
             _PEER_ADDR_PARAMS,
             any_address
@@ -315,7 +302,7 @@ def _options(
     return options
 
 
-class _Association(Association, _User):
+class _Association(sctp.Association, _User):
     """An association with a thread of its own that reads, blocking, into a bounded queue.
 
     No Python runs on the stack's own threads, so a long hold of the interpreter lock (garbage collection, a
@@ -325,10 +312,10 @@ class _Association(Association, _User):
     def __init__(self, stack: _Stack, so: Any = None) -> None:
         _User.__init__(self, stack, so)
         self._info = self._ffi.new("char[]", _SNDINFO.size)
-        self._messages = Messages(partial=7, comm_up=1)
-        self._inbox: deque[Datagram | LabError] = deque()
+        self._messages = sctp.Messages(partial=7, comm_up=1)
+        self._inbox: deque[sctp.Datagram | LabError] = deque()
         self._held = 0
-        self._ended: Ended | None = None
+        self._ended: sctp.Ended | None = None
         self._errno = 0
         self._state = threading.Lock()
         self._ready, self._room = threading.Condition(self._state), threading.Condition(self._state)
@@ -337,46 +324,46 @@ class _Association(Association, _User):
 
     def connect(
         self,
-        peer: Address,
-        local: Address | None,
-        udp: Udp | None,
+        peer: sctp.Address,
+        local: sctp.Address | None,
+        udp: sctp.Udp | None,
         streams: int,
         timeout: float,
-        timers: Timers,
+        timers: sctp.Timers,
     ) -> None:
-        family, self.peer = resolve(peer)
-        source = resolve(local)[1] if local else (source_for(family, self.peer), 0)
-        self.local = self._open(family, source, udp, streams, init_attempts(timeout, timers), timers)
+        family, self.peer = sctp.resolve(peer)
+        source = sctp.resolve(local)[1] if local else (sctp.source_for(family, self.peer), 0)
+        self.local = self._open(family, source, udp, streams, sctp.init_attempts(timeout, timers), timers)
         name = _pack(family, self.peer)
         self._lib.usrsctp_set_non_blocking(self._so, 1)
         begun = self._lib.usrsctp_connect(self._so, name, len(name))
         if begun < 0 and self._ffi.errno != errno.EINPROGRESS:
             self._close()
-            raise no_answer(self.peer, os.strerror(self._ffi.errno))
+            raise sctp.no_answer(self.peer, os.strerror(self._ffi.errno))
         self._start()
         with self._state:
             self._ready.wait_for(lambda: self._messages.up or self._ended, timeout)
             if not self._messages.up:
                 self.wanted = False  # should it still come up, the reader aborts it
-                raise no_answer(self.peer, self._why(timeout))
+                raise sctp.no_answer(self.peer, self._why(timeout))
         self._negotiated()
 
-    def accepted(self, local: Address, peer: Address) -> None:
+    def accepted(self, local: sctp.Address, peer: sctp.Address) -> None:
         self.local, self.peer = local, peer
         self._negotiated()
         self._start()
 
-    def send(self, data: bytes, *, stream: int = 0, ppid: int = NGAP_PPID) -> None:
+    def send(self, data: bytes, *, stream: int = 0, ppid: int = sctp.NGAP_PPID) -> None:
         if self._so is None:
             raise self._gone()
         self._check(data, stream)
-        deadline = time.monotonic() + SEND_S
+        deadline = time.monotonic() + sctp.SEND_S
         while not self._sent(data, _SNDINFO.pack(stream, 0, socket.htonl(ppid), 0, 0)):
             if time.monotonic() > deadline:
                 raise self._stuck()
             time.sleep(0.001)  # the send buffer is full: half a megabyte is under way
 
-    def receive(self, timeout: float) -> Datagram | Ended | None:
+    def receive(self, timeout: float) -> sctp.Datagram | sctp.Ended | None:
         with self._state:
             if not self._inbox and self._ended is None:
                 self._ready.wait_for(lambda: self._inbox or self._ended, timeout)
@@ -396,17 +383,17 @@ class _Association(Association, _User):
         with self._lock:
             if self._so is not None:
                 self._lib.usrsctp_shutdown(self._so, socket.SHUT_WR)
-        self._reader.join(CLOSE_S)
+        self._reader.join(sctp.CLOSE_S)
         self.abort()
 
     def abort(self) -> None:
         self._drop()
         self._send_abort()
-        self._reader.join(CLOSE_S)
+        self._reader.join(sctp.CLOSE_S)
 
     def _send_abort(self) -> None:
         # fails if gone already, or not yet up: then the stack gives up after its INIT attempts
-        with suppress(AssociationLost):
+        with suppress(sctp.AssociationLost):
             self._sent(b"", _SNDINFO.pack(0, _ABORT, 0, 0, 0))
 
     def _start(self) -> None:
@@ -455,11 +442,11 @@ class _Association(Association, _User):
         except LabError as problem:
             self._put(problem)
             self._send_abort()
-            ended = Ended.LOST
+            ended = sctp.Ended.LOST
         self._close()
         self._end(ended)
 
-    def _pump(self) -> Ended:
+    def _pump(self) -> sctp.Ended:
         """Read until the socket has no more; how the association ended."""
         ffi, lib = self._ffi, self._lib
         piece, info, flags = ffi.new("char[]", _PIECE), ffi.new("char[]", _RCVINFO.size), ffi.new("int *")
@@ -472,7 +459,7 @@ class _Association(Association, _User):
                 if self._errno == errno.EWOULDBLOCK:  # a sender has the socket in non-blocking mode
                     with self._lock:
                         continue
-                return self._ended or (Ended.LOST if got < 0 else Ended.CLOSED)
+                return self._ended or (sctp.Ended.LOST if got < 0 else sctp.Ended.CLOSED)
             data = ffi.buffer(piece, got)[:]
             if flags[0] & _MSG_NOTIFICATION:
                 self._notice(data)
@@ -494,7 +481,7 @@ class _Association(Association, _User):
             if not wanted:
                 self._send_abort()
 
-    def _put(self, item: Datagram | LabError) -> None:
+    def _put(self, item: sctp.Datagram | LabError) -> None:
         with self._state:
             self._room.wait_for(lambda: self._held < RECEIVE_BUDGET or not self.wanted)
             if self.wanted:
@@ -502,22 +489,24 @@ class _Association(Association, _User):
                 self._inbox.append(item)
                 self._ready.notify()
 
-    def _end(self, ended: Ended) -> None:
+    def _end(self, ended: sctp.Ended) -> None:
         with self._state:
             self._ended = self._ended or ended
             self._ready.notify_all()
 
 
-def _cost(item: Datagram | LabError) -> int:
-    return 256 + len(item.data) if isinstance(item, Datagram) else 0  # 256: what the objects themselves take
+def _cost(item: sctp.Datagram | LabError) -> int:
+    return (
+        256 + len(item.data) if isinstance(item, sctp.Datagram) else 0
+    )  # 256: what the objects themselves take
 
 
-class _Listener(Listener, _User):
+class _Listener(sctp.Listener, _User):
     def __init__(
-        self, stack: _Stack, address: Address, udp: Udp | None, streams: int, timers: Timers
+        self, stack: _Stack, address: sctp.Address, udp: sctp.Udp | None, streams: int, timers: sctp.Timers
     ) -> None:
         _User.__init__(self, stack)
-        family, address = resolve(address)
+        family, address = sctp.resolve(address)
         self._family = family
         self._happened = threading.Event()
         self.address = self._open(family, address, udp, streams, 0, timers)
@@ -526,9 +515,9 @@ class _Listener(Listener, _User):
         if self._lib.usrsctp_listen(self._so, 128) < 0:
             problem = self._ffi.errno
             self.close()
-            raise not_bound(self.address, problem)
+            raise sctp.not_bound(self.address, problem)
 
-    def accept(self, timeout: float) -> Association | None:
+    def accept(self, timeout: float) -> sctp.Association | None:
         deadline = time.monotonic() + timeout
         name, size = self._ffi.new("char[]", 128), self._ffi.new("uint32_t *")
         while True:
@@ -543,12 +532,12 @@ class _Listener(Listener, _User):
             if not self._happened.wait(max(deadline - time.monotonic(), 0)):
                 return None
 
-    def _accepted(self, so: Any, peer: Address) -> Association:
+    def _accepted(self, so: Any, peer: sctp.Address) -> sctp.Association:
         association = _Association(self._stack, so)
         self._stack.adopt(association)
         host, port = self.address
         everywhere = ipaddress.ip_address(host).is_unspecified
-        association.accepted((source_for(self._family, peer) if everywhere else host, port), peer)
+        association.accepted((sctp.source_for(self._family, peer) if everywhere else host, port), peer)
         return association
 
     def close(self) -> None:
@@ -561,14 +550,19 @@ class _Listener(Listener, _User):
 
 
 def connect(
-    peer: Address, local: Address | None, udp: Udp | None, streams: int, timeout: float, timers: Timers
-) -> Association:
+    peer: sctp.Address,
+    local: sctp.Address | None,
+    udp: sctp.Udp | None,
+    streams: int,
+    timeout: float,
+    timers: sctp.Timers,
+) -> sctp.Association:
     """See `drivers.sctp.connect`."""
     association = _Association(_stack())
     association.connect(peer, local, udp, streams, timeout, timers)
     return association
 
 
-def listen(address: Address, udp: Udp | None, streams: int, timers: Timers) -> Listener:
+def listen(address: sctp.Address, udp: sctp.Udp | None, streams: int, timers: sctp.Timers) -> sctp.Listener:
     """See `drivers.sctp.listen`."""
     return _Listener(_stack(), address, udp, streams, timers)

@@ -1,4 +1,4 @@
-"""HTTP/2 for the service-based interfaces: a client and a server that see every frame (RFC 9113, TS 29.500)."""
+"""HTTP/2 for the service-based interfaces: a client and a server that see every frame (RFC 9113)."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl
 
 import h2.events
@@ -77,7 +77,7 @@ class Part:
 
 @dataclass(eq=False)
 class Request:
-    """A request that arrived whole; header names in lower case, a repeated field or parameter joined by commas.
+    """A request that arrived whole; header names in lower case, what is repeated joined by commas.
 
     `frame` is the capture's number of its last frame. The handler may fill the fields from `interface` on:
     they name the request in the events that follow.
@@ -138,7 +138,7 @@ def answer(
 
 
 def problem(status: int, cause: str, detail: str = "") -> Response:
-    """An error response with ProblemDetails (TS 29.571 clause 5.2.4.1, causes in TS 29.500 clause 5.2.7.2)."""
+    """An error response with ProblemDetails (TS 29.571 clause 5.2.4.1; causes: TS 29.500 clause 5.2.7.2)."""
     content = {"status": status, "cause": cause} | ({"detail": detail} if detail else {})
     return answer(status, content, kind="application/problem+json")
 
@@ -165,7 +165,7 @@ def split_parts(content_type: str, body: bytes) -> list[Part]:
 
 def _part(chunk: bytes) -> Part:
     head, empty_line, content = chunk.lstrip(b" \t").partition(b"\r\n\r\n")
-    if not empty_line or not head.startswith(b"\r\n") and head:
+    if not empty_line or (not head.startswith(b"\r\n") and head):
         raise ValueError("a part without an empty line after its header")
     lines = (line.partition(":") for line in head.decode("latin-1").split("\r\n") if line)
     return Part({name.strip().lower(): value.strip() for name, _, value in lines}, content)
@@ -185,7 +185,7 @@ def tls_context(
 ) -> ssl.SSLContext:
     """TLS with certificates on both sides, ALPN h2 (TS 33.210 clause 6.2, TS 29.500 clause 5.2.2).
 
-    The arguments are paths of PEM files: our chain, its key, and whom we trust. LabError when one is unusable.
+    The arguments are PEM files: our chain, its key, and whom we trust. LabError when one is unusable.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = check_hostname and not server
@@ -213,7 +213,7 @@ def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
 
 
 def header_block(fields: Iterable[Field]) -> bytes:
-    """Header fields, valid or not, without reference to any table but the static one (RFC 7541 clause 6.2.2)."""
+    """Header fields, valid or not, with reference to the static table only (RFC 7541 clause 6.2.2)."""
     out = bytearray()
     for name, value in fields:
         if index := _STATIC.get((name, value)):
@@ -288,7 +288,7 @@ class _Loop:
 
 
 class _Connection(asyncio.Protocol):
-    """What both sides share: framing, the trace, flow control, limits. It lives in the loop's thread alone."""
+    """What both sides share: framing, trace, flow control, limits; it lives in the loop's thread alone."""
 
     client = False
     transport: asyncio.Transport
@@ -306,7 +306,7 @@ class _Connection(asyncio.Protocol):
         self.h2 = H2Connection(config)
         self.h2.encoder = _Encoder()
         self.h2.decoder.max_header_list_size = limits.headers
-        settings: dict[SettingCodes | int, int] = {
+        settings = {
             SettingCodes.MAX_CONCURRENT_STREAMS: limits.streams,
             SettingCodes.MAX_HEADER_LIST_SIZE: limits.headers,
         }
@@ -327,12 +327,11 @@ class _Connection(asyncio.Protocol):
         self._lead = b""  # the magic, kept back so that it shares a frame of the capture with what follows it
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
         here = _address(transport.get_extra_info("sockname"))
         there = _address(transport.get_extra_info("peername"))
         self.flow = Flow("tcp", here, there, bench_opened=self.client)
-        transport.set_write_buffer_limits(high=self.limits.backlog)
+        self.transport.set_write_buffer_limits(high=self.limits.backlog)
         self.h2.initiate_connection()
         secured = transport.get_extra_info("ssl_object")
         if secured is not None and secured.selected_alpn_protocol() != "h2":
@@ -397,7 +396,7 @@ class _Connection(asyncio.Protocol):
         if not block and kind not in _QUIET and not (kind == SETTINGS and flags & ACK):
             self._record(True, one)
         if kind == GOAWAY and len(one) >= 17 and not any(one[5:9]):
-            # h2 takes a GOAWAY for the end of everything; streams up to its last one go on (RFC 9113 clause 6.8)
+            # For h2 a GOAWAY ends everything; streams up to its last one go on (RFC 9113 clause 6.8).
             self.goaway(int.from_bytes(one[9:13], "big") & 0x7FFFFFFF, int.from_bytes(one[13:17], "big"))
             return
         try:
@@ -440,7 +439,7 @@ class _Connection(asyncio.Protocol):
 
         An event that `before` adds is thus older than any reaction to what is sent.
         """
-        if self._lead or self._magic and not self.done:
+        if self._lead or (self._magic and not self.done):
             return  # the peer speaks first
         data, at, shown = self.h2.data_to_send(), 0, 0
         if self.client and data.startswith(MAGIC):
@@ -532,8 +531,7 @@ class _Inbound(_Connection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if len(self.server.connections) >= self.limits.connections:
             self.done = True
-            assert isinstance(transport, asyncio.Transport)  # noqa: S101
-            transport.abort()
+            cast(asyncio.Transport, transport).abort()
             return
         self.server.connections.add(self)
         super().connection_made(transport)
@@ -672,7 +670,7 @@ class _Inbound(_Connection):
 
 
 class Server:
-    """An HTTP/2 server with a thread of its own that listens until `close`; cleartext or TLS (RFC 9113 clause 3).
+    """An HTTP/2 server in a thread of its own, cleartext or TLS, that listens until `close` (RFC 9113).
 
     Args:
         address: where to listen; port 0 takes a free one, see `address` then.
@@ -724,10 +722,13 @@ class Server:
 
     async def _listen(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
         loop = asyncio.get_running_loop()
-        limits: dict[str, float] = {}
-        if tls:
-            limits = {"ssl_handshake_timeout": self.limits.partial_s, "ssl_shutdown_timeout": _CLOSE_S}
-        self._listener = await loop.create_server(self._accept, sock=listener, ssl=tls, **limits)
+        self._listener = await loop.create_server(
+            self._accept,
+            sock=listener,
+            ssl=tls,
+            ssl_handshake_timeout=self.limits.partial_s if tls else None,
+            ssl_shutdown_timeout=_CLOSE_S if tls else None,
+        )
         self._sweep()
 
     def _accept(self) -> _Inbound:
@@ -1065,7 +1066,7 @@ class Client:
                     self.trace.frame(flow, True, one)
                     content += _unpadded(payload, flags, kind)
                     ending = bool(flags & END_STREAM)
-                if ending and fields and not block or len(content) > self.limits.body:
+                if (ending and fields and not block) or len(content) > self.limits.body:
                     status = dict(fields).get(b":status", b"")
                     number = int(status) if status.isdigit() and len(status) == 3 else 0
                     return Reply(number, _text(fields), bytes(content[: self.limits.body]))

@@ -49,16 +49,18 @@ class Udp:
 class Timers:
     """Failure detection (RFC 9260 section 16), in milliseconds and counts.
 
-    The defaults see a dead peer in about 0.4 s with data outstanding and 2 s without; the RFC's own
-    values take minutes.
+    The defaults see a dead peer after about 1 s with data outstanding and 3 s without; the RFC's own values
+    take minutes. Fewer association retransmissions would make libusrsctp give up a healthy peer that keeps
+    its receive window closed: there only heartbeats, not such a peer's SACKs, reset the error counter.
     """
 
     rto_initial: int = 100
     rto_min: int = 50
     rto_max: int = 200
+    sack_delay: int = 20  # below rto_min, lest a peer with these timers retransmits in vain
     heartbeat: int = 500
     path_retransmissions: int = 1
-    association_retransmissions: int = 2
+    association_retransmissions: int = 4
 
 
 FAST = Timers()
@@ -294,7 +296,7 @@ def _text(address: Address) -> str:
 # --- the kernel's SCTP ----------------------------------------------------------------------------------
 
 # linux/sctp.h
-_RTOINFO, _ASSOCINFO, _INITMSG, _NODELAY, _PEER_ADDR_PARAMS, _STATUS = 0, 1, 2, 3, 9, 14
+_RTOINFO, _ASSOCINFO, _INITMSG, _NODELAY, _PEER_ADDR_PARAMS, _STATUS, _DELAYED_SACK = 0, 1, 2, 3, 9, 14, 16
 _RECVRCVINFO, _EVENT, _REMOTE_UDP_ENCAPS_PORT = 32, 127, 132
 _CMSG_SNDINFO, _CMSG_RCVINFO = 2, 3
 _SNDINFO, _RCVINFO = struct.Struct("=HHIIi"), struct.Struct("=HHHxxIIIIi")
@@ -336,6 +338,7 @@ def _kernel_socket(
         (_ASSOCINFO, struct.pack("=iHHIII", 0, timers.association_retransmissions, 0, 0, 0, 0)),
         (_INITMSG, struct.pack("=HHHH", streams, streams, attempts, timers.rto_max)),
         (_NODELAY, struct.pack("=i", 1)),
+        (_DELAYED_SACK, struct.pack("=iII", 0, timers.sack_delay, 2)),
         (
             _PEER_ADDR_PARAMS,
             struct.pack("=i128sIHIIIIBx", 0, any_address, timers.heartbeat, timers.path_retransmissions,

@@ -180,9 +180,9 @@ def _is_raw(value: object) -> bool:
 def encode(pdu: Pdu) -> bytes:
     """The octets of `pdu` in aligned PER (TS 38.413 clause 9.4).
 
-    Nothing is checked against the procedure: IEs may lack, repeat, be strange or be raw octets. A value out of
-    its range is written in the fields of that range, even where a length field then wraps. Raises ValueError
-    for what no field takes, such as a negative number, and for a wrong form.
+    Nothing is checked against the procedure: IEs may lack, repeat, be strange or be raw octets. A value out
+    of its range is written in the fields of that range, even where a length field then wraps. ValueError
+    is raised for what no field takes, such as a negative number, and for a wrong form.
     """
     with _LOCK:
         asn1 = _asn1()

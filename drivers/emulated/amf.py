@@ -30,12 +30,13 @@ NG_RESET = 20
 
 
 class Link:
-    """A UE-associated logical NG connection (TS 38.413 clause 3.1); see `amf_nas.Link`."""
+    """A UE-associated logical NG connection (TS 38.413 clause 3.1); see `amf_signalling.Link`."""
 
     def __init__(self, gnb: "Gnb", amf_id: int, ran_id: int, context_requested: bool) -> None:
         self.gnb, self.amf_id, self.ran_id = gnb, amf_id, ran_id
         self.context_requested = context_requested
         self.set_up = False
+        self._released = False
         self.n1 = N1(gnb.amf.core, self)
 
     def downlink(self, pdu: bytes) -> None:
@@ -52,6 +53,9 @@ class Link:
 
     def release(self, cause: ngap.Cause) -> None:
         """UE CONTEXT RELEASE COMMAND (TS 38.413 clause 8.3.3)."""
+        if self._released:
+            return
+        self._released = True
         self._send(ngap.ue_context_release_command(self.amf_id, self.ran_id, cause))
         asyncio.get_running_loop().call_later(LINGER_S, self.gnb.drop, self)
 
@@ -242,6 +246,7 @@ class Gnb:
                 else:
                     self._uplink(link, octets)
             case "UEContextReleaseRequest":
+                link.n1.close()
                 link.release(ngap.cause(pdu) or ("radioNetwork", "unspecified"))
             case "UEContextReleaseComplete":
                 self.drop(link)

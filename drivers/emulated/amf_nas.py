@@ -1,229 +1,33 @@
-"""The 5GMM side of the emulated AMF: one N1 signalling connection, read as a conversation (TS 24.501)."""
+"""The 5GMM procedures of the emulated AMF, each read as a conversation with one UE (TS 24.501)."""
 
 import asyncio
-import traceback
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Any, NamedTuple, Protocol
 
-from drivers.codecs import kdf, nas, ngap
+from drivers.codecs import kdf, nas
 from drivers.codecs.nas import Cause, Header, RegistrationResult, RegistrationType, Snssai
 from drivers.emulated.amf_context import Context, Core
 from drivers.emulated.amf_sbi import Answer
 from drivers.emulated.amf_security import Security, choose, for_gnb
 from drivers.emulated.amf_sessions import transport
+from drivers.emulated.amf_signalling import REPEATS, Link, Over, Signalling, Uplink
 
-REPEATS = 5  # a timer of TS 24.501 table 10.2.2 expires five times, the fifth ends the procedure
-MAX_INBOX = 1024
 MAX_TASKS = 20
 ABBA = b"\0\0"  # TS 33.501 clause A.7.1
 SWITCH_OFF = 8
 ONE_HOUR = b"\x21"  # GPRS timer 3, clause 9.11.2.5
-UNSPECIFIED: ngap.Cause = ("nas", "unspecified")
-
-# Uplink messages that may be processed before secure exchange (clause 4.4.4.3), SERVICE REQUEST to refuse it
-UNPROTECTED = frozenset(
-    {
-        "REGISTRATION REQUEST",
-        "IDENTITY RESPONSE",
-        "AUTHENTICATION RESPONSE",
-        "AUTHENTICATION FAILURE",
-        "SECURITY MODE REJECT",
-        "DEREGISTRATION REQUEST (UE ORIGINATING)",
-        "DEREGISTRATION ACCEPT (UE TERMINATED)",
-        "SERVICE REQUEST",
-    }
-)
-INITIAL = frozenset({"REGISTRATION REQUEST", "SERVICE REQUEST", "DEREGISTRATION REQUEST (UE ORIGINATING)"})
 
 
-class Link(Protocol):
-    """The UE-associated N2 connection under an N1 signalling connection (TS 38.413 clause 8.3)."""
-
-    set_up: bool
-    context_requested: bool
-
-    def downlink(self, pdu: bytes) -> None:
-        """Send a NAS PDU to the UE."""
-        ...
-
-    def setup(self, pdu: bytes, kgnb: bytes, security: ngap.Bitmaps, allowed: Iterable[Snssai]) -> None:
-        """Send a NAS PDU together with the UE context for the gNB."""
-        ...
-
-    def release(self, cause: ngap.Cause) -> None:
-        """Release the UE context in the gNB."""
-        ...
-
-    def crash(self) -> None:
-        """Close the whole association, as only a fault does."""
-        ...
-
-
-class Uplink(NamedTuple):
-    """An uplink message that may be processed, and what its protection proved."""
-
-    message: nas.Message
-    header: int = Header.PLAIN
-    verified: bool = False
-    count: int = 0
-
-
-class Superseded(Exception):  # noqa: N818 - a turn of the conversation, no error
-    """Another procedure of the UE ends the one that is running."""
-
-    def __init__(self, uplink: Uplink) -> None:
-        super().__init__(uplink.message.name)
-        self.uplink = uplink
-
-
-class Over(Exception):  # noqa: N818
-    """The procedure that is running ended, and the UE was told."""
-
-
-class N1:
-    """One N1 signalling connection; `run` is its task, `deliver` gives it what the gNB brought."""
+class N1(Signalling):
+    """The 5GMM state machine of one UE on one N1 signalling connection."""
 
     def __init__(self, core: Core, link: Link) -> None:
-        self.core, self.link = core, link
-        self.config, self.faults = core.config, core.config.faults
-        self.context: Context | None = None
-        self.security: Security | None = None  # protects this connection
-        self.fresh: Security | None = None  # until SECURITY MODE COMPLETE
-        self.secure = False  # secure exchange is established, clause 4.4.2.5
-        self._inbox: asyncio.Queue[bytes] = asyncio.Queue(MAX_INBOX)
-        self._tasks: set[asyncio.Task[None]] = set()
+        super().__init__(core, link)
         self._accepting: asyncio.Task[None] | None = None
-        self._request: nas.Message | None = None
         self._complete: nas.Message | None = None
         self._emergency = False
         self._count = 0  # of the message that KgNB is derived for
         self._ksi = 0
-        self._left = False
-
-    # --- life --------------------------------------------------------------------------------------------
-
-    def start(self) -> None:
-        """Begin to serve."""
-        self._spawn(self._live())
-
-    def close(self) -> None:
-        """The connection is gone: the UE is idle (TS 23.501 clause 5.3.3.2)."""
-        if self.context is not None and self.context.connection is self:
-            self.context.connection = None
-        self._left = True
-        current = asyncio.current_task()
-        for task in self._tasks:
-            if task is not current:
-                task.cancel()
-
-    def replaced(self) -> None:
-        """The UE has come back on another connection: this one is let go."""
-        self.link.release(("nas", "normal-release"))
-        self.close()
-
-    def deliver(self, pdu: bytes) -> None:
-        """Take an uplink NAS PDU; a UE that sends faster than it is served loses messages."""
-        self.core.arrived()
-        if not self._left and not self._inbox.full():
-            self._inbox.put_nowait(pdu)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    async def _live(self) -> None:
-        try:
-            await self._run()
-        except Exception:
-            traceback.print_exc()  # a defect of ours costs one UE its connection, not the AMF its life
-            self._left = True
-            self.link.release(UNSPECIFIED)
-
-    async def _run(self) -> None:
-        uplink: Uplink | None = None
-        while not self._left:
-            if uplink is None:
-                uplink = self._admit(await self._inbox.get())
-            if uplink is not None:
-                try:
-                    await self._serve(uplink)
-                    uplink = None
-                except Superseded as superseded:
-                    uplink = superseded.uplink
-                except Over:
-                    uplink = None
-
-    # --- uplink ------------------------------------------------------------------------------------------
-
-    def _admit(self, pdu: bytes) -> Uplink | None:
-        """The message in an uplink PDU if it may be processed (clause 4.4.4.3), else None."""
-        try:
-            secured = nas.unwrap(pdu)
-            if secured is not None:
-                return self._open(secured)
-            message = nas.decode(pdu)
-        except nas.Malformed:
-            return None
-        if self.secure and "plain-accepted" not in self.faults:
-            return None
-        if not self.secure and message.name not in UNPROTECTED:
-            return None
-        return Uplink(message)
-
-    def _open(self, secured: nas.Secured) -> Uplink | None:
-        security = self.security
-        if secured.header == Header.CIPHERED_NEW_CONTEXT:
-            security = self.fresh
-            if security is None and "replay-restarts-registration" in self.faults:
-                security = self.security
-        elif security is None:
-            return self._resume(secured)
-        opened = security.open(secured, self.faults) if security is not None else None
-        if opened is None:
-            return None
-        plain, count = opened
-        return Uplink(nas.decode(plain), secured.header, True, count)
-
-    def _resume(self, secured: nas.Secured) -> Uplink | None:
-        """An initial NAS message under a context that the AMF keeps, or claims to keep."""
-        if secured.header != Header.INTEGRITY:
-            return None
-        message = nas.decode(secured.payload)
-        if message.name not in INITIAL:
-            return None
-        context = self.core.known(nas.mobile_identity(message.ies["mobile_identity"]))
-        if context is not None and message.ies["ng_ksi"][0] == context.security.ksi:
-            opened = context.security.open(secured, self.faults)
-            if opened is not None:
-                self.core.resume(context, self)
-                self.context, self.security, self.secure = context, context.security, True
-                return Uplink(message, secured.header, True, opened[1])
-        return Uplink(message, secured.header)
-
-    async def _expect(self, *names: str, send: Callable[[], None], timer: float) -> Uplink:
-        """Send, and send again at each expiry of the timer, until one of these messages comes."""
-        clock = asyncio.get_running_loop().time
-        for _ in range(REPEATS):
-            send()
-            deadline = clock() + timer
-            while (left := deadline - clock()) > 0:
-                try:
-                    pdu = await asyncio.wait_for(self._inbox.get(), left)
-                except TimeoutError:
-                    break
-                uplink = self._admit(pdu)
-                if uplink is None:
-                    continue
-                message = uplink.message
-                if message.name in names:
-                    return uplink
-                again = message.name == "REGISTRATION REQUEST" and message != self._request
-                if again or message.name == "DEREGISTRATION REQUEST (UE ORIGINATING)":
-                    raise Superseded(uplink)
-        raise self._leave(UNSPECIFIED)
 
     async def _serve(self, uplink: Uplink) -> None:
         message = uplink.message
@@ -241,17 +45,6 @@ class N1:
             case "SECURITY MODE COMPLETE" if "replay-restarts-registration" in self.faults and self.context:
                 await self._accept(self.context)
 
-    # --- downlink ----------------------------------------------------------------------------------------
-
-    def _send(self, name: str, ies: Mapping[str, bytes] | None = None) -> None:
-        self.link.downlink(self._protected(name, ies or {}))
-
-    def _protected(self, name: str, ies: Mapping[str, bytes]) -> bytes:
-        plain = nas.encode(name, ies)
-        if self.secure and self.security is not None:
-            return self.security.protect(Header.CIPHERED, plain, self.faults)
-        return plain
-
     def _setup(self, name: str, ies: Mapping[str, bytes], context: Context) -> None:
         """Send a message, with the context for the gNB if that asked for it and has none yet."""
         pdu = self._protected(name, ies)
@@ -266,12 +59,6 @@ class N1:
         self._send("REGISTRATION REJECT", {"mm_cause": bytes((cause,))})
         return self._leave(("nas", "normal-release"))
 
-    def _leave(self, cause: ngap.Cause) -> Over:
-        self._stop_accepting()
-        self._left = True
-        self.link.release(cause)
-        return Over()
-
     # --- registration, clause 5.5.1 ----------------------------------------------------------------------
 
     async def _register(self, uplink: Uplink) -> None:
@@ -279,40 +66,30 @@ class N1:
         self._stop_accepting()
         kept = self.context if uplink.verified else None
         octets = request.ies.get("ue_security_capability", kept.capability if kept is not None else b"")
+        kind = request.ies["registration_type"][0] & 7
+        if not octets and kind == RegistrationType.PERIODIC:
+            raise self._reject(Cause.UE_IDENTITY_CANNOT_BE_DERIVED_BY_THE_NETWORK)
         try:
-            identity = nas.mobile_identity(request.ies["mobile_identity"])
+            identity = _identity(request)
             capability = nas.SecurityCapability.decode(octets)
         except nas.Malformed:
             raise self._reject(Cause.INVALID_MANDATORY_INFORMATION) from None
         if "crash-on-empty" in self.faults and 0 in (capability.ea, capability.ia):
             self.link.crash()
             raise Over
-        self._emergency = request.ies["registration_type"][0] & 7 == RegistrationType.EMERGENCY
+        self._emergency = kind == RegistrationType.EMERGENCY
         if self._emergency and not self.config.emergency:
-            raise self._reject(Cause.SERVICES_NOT_ALLOWED)
+            raise self._reject(Cause.NO_SUITABLE_CELLS_IN_TRACKING_AREA)
         algorithms = choose(capability, self.config.oam.orders, self._emergency, self.faults)
         if algorithms is None:
             raise self._reject(Cause.UE_SECURITY_CAPABILITIES_MISMATCH)
         usable = kept is not None and (kept.security.ea, kept.security.ia) == algorithms
         if kept is not None and usable and octets == kept.capability:
             self._count = uplink.count
-            ciphered = uplink.header == Header.INTEGRITY
-            security = kept.security if ciphered else None
-            self._complete = self._contained(request, security, uplink.count) or request
+            self._complete = self._contained(uplink, kept.security) or request
         else:
             kept = await self._authenticate(identity, request.ies["ng_ksi"][0], octets, algorithms)
         await self._accept(kept)
-
-    def _contained(self, request: nas.Message, security: Security | None, count: int) -> nas.Message | None:
-        """The whole message in the NAS message container, deciphered if `security` is given (clause 4.4.6)."""
-        octets = request.ies.get("nas_message_container")
-        if octets is None:
-            return None
-        try:
-            inner = nas.decode(security.container(octets, count) if security is not None else octets)
-        except nas.Malformed:
-            return None
-        return inner if inner.name == "REGISTRATION REQUEST" else None
 
     async def _authenticate(
         self, identity: nas.Identity, ksi: int, capability: bytes, algorithms: tuple[int, int]
@@ -351,7 +128,7 @@ class N1:
         send = partial(self._send, "IDENTITY REQUEST", ask)
         uplink = await self._expect("IDENTITY RESPONSE", send=send, timer=self.config.t3570)
         try:
-            identity = nas.mobile_identity(uplink.message.ies["mobile_identity"])
+            identity = _identity(uplink.message)
         except nas.Malformed:
             identity = nas.NoIdentity()
         if not isinstance(identity, nas.Suci):
@@ -434,7 +211,7 @@ class N1:
         if uplink.header != Header.CIPHERED_NEW_CONTEXT:
             raise self._leave(("nas", "authentication-failure"))
         self.security, self.secure, self._count = security, True, uplink.count
-        self._complete = self._contained(uplink.message, None, 0) or self._request
+        self._complete = self._contained(uplink, security) or self._request
 
     async def _accept(self, context: Context) -> None:
         """Register at the UDM and send REGISTRATION ACCEPT, until it is complete (clause 5.5.1.2.4)."""
@@ -480,6 +257,8 @@ class N1:
     async def _repeat_accept(self, ies: Mapping[str, bytes]) -> None:
         for _ in range(REPEATS - 1):
             await asyncio.sleep(self.config.t3550)
+            if self._left:
+                return
             self._send("REGISTRATION ACCEPT", ies)
         await asyncio.sleep(self.config.t3550)
         self._accepting = None
@@ -503,7 +282,7 @@ class N1:
 
     async def _idle_release(self) -> None:
         await asyncio.sleep(self.config.idle_release)
-        self.link.release(("nas", "normal-release"))
+        self._leave(("nas", "normal-release"))
 
     # --- service and deregistration, clauses 5.6.1 and 5.5.2 ---------------------------------------------
 
@@ -514,10 +293,7 @@ class N1:
             cause = Cause.IMPLICITLY_DEREGISTERED if uplink.verified else unknown
             self._send("SERVICE REJECT", {"mm_cause": bytes((cause,))})
             raise self._leave(("nas", "normal-release"))
-        asked = uplink.message.ies
-        complete = self._contained_service(uplink, context.security)
-        if complete is not None:
-            asked = complete.ies
+        asked = (self._contained(uplink, context.security) or uplink.message).ies
         ies = {}
         if "pdu_session_status" in asked:
             ies["pdu_session_status"] = _bits(context.sessions)
@@ -533,16 +309,6 @@ class N1:
         self._count = uplink.count
         self._setup("SERVICE ACCEPT", ies, context)
 
-    def _contained_service(self, uplink: Uplink, security: Security) -> nas.Message | None:
-        octets = uplink.message.ies.get("nas_message_container")
-        if octets is None:
-            return None
-        try:
-            inner = nas.decode(security.container(octets, uplink.count))
-        except nas.Malformed:
-            return None
-        return inner if inner.name == "SERVICE REQUEST" else None
-
     def _transport(self, message: nas.Message) -> None:
         """UL NAS TRANSPORT (clause 5.4.5): the SMF is asked beside the other messages of the UE."""
         if self.context is not None and self.context.registered and len(self._tasks) < MAX_TASKS:
@@ -551,9 +317,8 @@ class N1:
     def _deregister(self, uplink: Uplink) -> None:
         context = self.context
         if not uplink.verified or context is None:
-            raise self._leave(
-                ("nas", "normal-release")
-            )  # whose it is was not proved: nothing changes, 4.4.4.3
+            # whose it is was not proved, so the UE stays what it is (clause 4.4.4.3)
+            raise self._leave(("nas", "normal-release"))
         if not uplink.message.ies["deregistration_type"][0] & SWITCH_OFF:
             self._send("DEREGISTRATION ACCEPT (UE ORIGINATING)")
         sessions, context.sessions, context.registered = list(context.sessions.values()), {}, False
@@ -561,11 +326,19 @@ class N1:
         raise self._leave(("nas", "deregister"))
 
 
+def _identity(message: nas.Message) -> nas.Identity:
+    """The mobile identity in a message; Malformed also where the null scheme conceals no digits."""
+    identity = nas.mobile_identity(message.ies["mobile_identity"])
+    if isinstance(identity, nas.Suci) and identity.scheme == 0 and not identity.msin:
+        raise nas.Malformed("SUCI without MSIN")
+    return identity
+
+
 def _suci(suci: nas.Suci) -> str:
     """The SUCI as the service-based interfaces spell it (TS 23.003 clause 28.7.3, TS 29.503)."""
     output = suci.msin if suci.scheme == 0 else suci.output.hex()
     plmn = suci.plmn
-    return f"suci-0-{plmn.mcc}-{plmn.mnc}-{suci.routing_indicator}-{suci.scheme}-{suci.key_id}-{output}"
+    return f"suci-0-{plmn.mcc}-{plmn.mnc}-{suci.routing_indicator or 0}-{suci.scheme}-{suci.key_id}-{output}"
 
 
 def _bits(sessions: Iterable[int]) -> bytes:

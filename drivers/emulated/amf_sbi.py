@@ -2,27 +2,28 @@
 
 import asyncio
 import json
-import re
 import threading
 import uuid
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
-from assay.evidence import Trace
+from assay.case import Event
+from assay.errors import LabError
+from assay.evidence import Flow, Trace
 from drivers.codecs import kdf
 from drivers.codecs.nas import Snssai
 from drivers.emulated.amf_config import Config
 from drivers.interfaces import Reply
-from drivers.sbi import Client
+from drivers.sbi import Client, Part, join_parts, split_parts
 
 AUSF = "/nausf-auth/v1/ue-authentications"
 SMF = "/nsmf-pdusession/v1/sm-contexts"
 JSON = "application/json"
 N1_PART = "n1SmMsg"
-BOUNDARY = "----n1"
 MAX_CALLS = 64
 
 
@@ -38,17 +39,24 @@ class Answer:
     @cached_property
     def json(self) -> dict[str, Any]:
         """The JSON object in the body, empty if there is none."""
-        parts = self._parts()
-        try:
-            data = json.loads(parts[0][1] if parts else self.body)
-        except ValueError:
-            return {}
+        data = _json(self.parts[0].body if self.parts else self.body)
         return data if isinstance(data, dict) else {}
+
+    @cached_property
+    def parts(self) -> list[Part]:
+        """The parts of a multipart body."""
+        if not self.content_type.lower().startswith("multipart/"):
+            return []
+        try:
+            return split_parts(self.content_type, self.body)
+        except ValueError:
+            return []
 
     @property
     def n1(self) -> bytes:
         """The N1 SM part of a multipart body (TS 29.502 clause 6.1.2.4)."""
-        return next((data for head, data in self._parts() if b"5gnas" in head.lower()), b"")
+        kind = "application/vnd.3gpp.5gnas"
+        return next((p.body for p in self.parts if p.headers.get("content-type", "").lower() == kind), b"")
 
     def text(self, name: str) -> str:
         """A text member, empty if it is absent."""
@@ -59,13 +67,30 @@ class Answer:
         """A hexadecimal member, empty if it is absent or wrong."""
         return _octets(self.text(name))
 
-    def _parts(self) -> list[tuple[bytes, bytes]]:
-        found = re.search(r'multipart/.*boundary="?([^";]+)', self.content_type)
-        if found is None:
-            return []
-        pieces = self.body.split(b"--" + found[1].encode())[1:-1]
-        cut = [piece.removeprefix(b"\r\n").partition(b"\r\n\r\n") for piece in pieces]
-        return [(head, data.removesuffix(b"\r\n")) for head, _, data in cut]
+
+class Untraced(Trace):
+    """No trace: the product keeps no evidence of what it does."""
+
+    def frame(self, flow: Flow, received: bool, data: bytes, *, stream: int = 0, ppid: int = 0) -> int:
+        return 0
+
+    def event(
+        self,
+        frame: int,
+        received: bool,
+        interface: str,
+        name: str,
+        ue: str = "",
+        facts: Mapping[str, Any] | None = None,
+    ) -> Event:
+        return Event(0.0, received, interface, name, "")
+
+
+def _json(octets: bytes) -> Any:
+    try:
+        return json.loads(octets)
+    except ValueError:
+        return None
 
 
 def _octets(text: str) -> bytes:
@@ -200,38 +225,26 @@ class Sbi:
     def _exchange(self, method: str, uri: str, body: dict[str, Any] | None, container: bytes) -> Answer:
         parts = urlsplit(uri)
         address = parts.hostname or "", parts.port or 80
+        headers = [("accept", f"{JSON}, application/problem+json, multipart/related")]
+        octets = b""
+        if body is not None:
+            kind, octets = JSON, json.dumps(body).encode()
+            if container:
+                n1 = {"content-type": "application/vnd.3gpp.5gnas", "content-id": N1_PART}
+                kind, octets = join_parts([Part({"content-type": JSON}, octets), Part(n1, container)])
+            headers.append(("content-type", kind))
         with self._lock:
             client = self._clients.get(address)
             if client is None:
-                client = self._clients[address] = Client(address, Trace())
-        octets = json.dumps(body).encode() if body is not None else b""
-        headers = {"accept": f"{JSON}, application/problem+json, multipart/related"}
-        if body is not None:
-            headers["content-type"] = JSON
-        if container:
-            headers["content-type"] = f'multipart/related; boundary="{BOUNDARY}"; type="{JSON}"'
-            octets = _multipart(octets, container)
+                client = self._clients[address] = Client(address, Untraced())
         path = parts.path + (f"?{parts.query}" if parts.query else "")
-        reply = client.request(method, path, headers=headers, body=octets, timeout=self._config.sbi_timeout)
+        try:
+            reply = client.request(
+                method, path, headers=headers, body=octets, timeout=self._config.sbi_timeout
+            )
+        except LabError:
+            return Answer()
         if not isinstance(reply, Reply):
             return Answer()
         location = urljoin(uri, reply.headers.get("location", ""))
         return Answer(reply.status, location, reply.headers.get("content-type", ""), reply.body)
-
-
-def _multipart(octets: bytes, container: bytes) -> bytes:
-    delimiter = b"--" + BOUNDARY.encode()
-    lines = (
-        delimiter,
-        b"content-type: application/json",
-        b"",
-        octets,
-        delimiter,
-        b"content-type: application/vnd.3gpp.5gnas",
-        b"content-id: " + N1_PART.encode(),
-        b"",
-        container,
-        delimiter + b"--",
-        b"",
-    )
-    return b"\r\n".join(lines)

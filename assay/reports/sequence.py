@@ -1,0 +1,215 @@
+"""The messages of a variant as a sequence: which ones are shown, and where they stand in the drawing."""
+
+import heapq
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from assay.campaign import Attempt
+from assay.case import Control, Event, from_json
+from assay.reports.common import one_line, shown, value
+
+MOST = 60  # messages a drawing holds, apart from those that decide and their neighbours
+DECIDING = 40
+COLUMN, ROW, LEFT, TOP = 148, 27, 112, 52
+UE, GNB, AMF = "UE", "gNB (bench)", "AMF under test"
+PEERS = {
+    "n12": "AUSF (bench)",
+    "n8": "UDM (bench)",
+    "n11": "SMF (bench)",
+    "n15": "PCF (bench)",
+    "n22": "NSSF (bench)",
+    "nnrf": "NRF (bench)",
+}
+CARRIERS = ("INITIAL UE MESSAGE", "UPLINK NAS TRANSPORT", "DOWNLINK NAS TRANSPORT")
+KEY_FACTS = {
+    "cause": "cause",
+    "ea": "5G-EA",
+    "ia": "5G-IA",
+    "replayed_capability": "replayed capability",
+    "header": "security header",
+    "count": "COUNT",
+    "mac_ok": "MAC verifies",
+    "mac_good": "MAC sent right",
+    "identity_type": "identity type",
+    "res_star": "RES*",
+    "status": "status",
+    "pdu_session_id": "PDU session",
+    "security_capabilities": "capabilities",
+}
+MINOR = ("amf_ue_ngap_id", "ran_ue_ngap_id", "deciphered")
+MAX_FACTS = 10
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of drawing and table: a message, or (event None) how many were left out here."""
+
+    event: Event | None
+    omitted: int = 0
+    decides: bool = False
+    carrier: str = ""
+    y: int = 0
+    x1: int = 0
+    x2: int = 0
+    label: str = ""
+    facts: str = ""
+    sender: str = ""
+    receiver: str = ""
+
+    @property
+    def head(self) -> str:
+        """The corners of the arrow's head at `x2`."""
+        back = self.x2 + (-7 if self.x2 > self.x1 else 7)
+        return f"{self.x2},{self.y} {back},{self.y - 4} {back},{self.y + 4}"
+
+    @property
+    def middle(self) -> int:
+        """Where the text of the arrow is centred."""
+        return (self.x1 + self.x2) // 2
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """A drawing: lifelines with their places, rows, and how large it is."""
+
+    lifelines: tuple[tuple[str, int], ...]
+    rows: tuple[Row, ...]
+    messages: int  # in the record, without carriers
+    carriers: int
+    width: int
+    height: int
+
+    @property
+    def omitted(self) -> int:
+        """How many messages are neither drawn nor listed."""
+        return sum(row.omitted for row in self.rows)
+
+
+def mappings(facts: Any) -> Iterator[Mapping[str, Any]]:
+    """Every mapping in JSON values, outermost first, in their order; no depth is too deep."""
+    stack = [facts]
+    while stack:
+        top = stack.pop()
+        if isinstance(top, Mapping):
+            yield top
+            stack += reversed(list(top.values()))
+        elif isinstance(top, list):
+            stack += reversed(top)
+
+
+def collect(kind: type[Any], attempts: Iterable[Attempt]) -> Iterator[Any]:
+    """Every `Event` or `Control` in the facts of the attempts."""
+    for attempt in attempts:
+        for found in mappings(attempt.seen):
+            if "what" in found or "interface" in found:
+                try:
+                    yield from_json(kind, found)
+                except ValueError:
+                    continue
+
+
+def controls(attempts: Iterable[Attempt]) -> tuple[Control, ...]:
+    """The controls that a record holds, each once."""
+    found = {json.dumps([c.what, c.worked, c.saw, c.refs]): c for c in collect(Control, attempts)}
+    return tuple(found.values())
+
+
+def events(attempts: Iterable[Attempt]) -> tuple[Event, ...]:
+    """The events that a record holds, each once, in the order of time."""
+    found = {(e.ref, e.name, e.at): e for e in collect(Event, attempts)}
+    return tuple(sorted(found.values(), key=lambda e: e.at))
+
+
+def without_carriers(found: tuple[Event, ...]) -> tuple[list[Event], dict[str, str]]:
+    """Leave out the NGAP messages that only carry a NAS message shown itself; what each frame's carrier was."""
+    carried = {e.ref for e in found if e.interface == "n1"}
+    carriers = {e.ref: e.name for e in found if e.interface == "n2" and e.name in CARRIERS and e.ref in carried}
+    return [e for e in found if not (e.interface == "n2" and carriers.get(e.ref) == e.name)], carriers
+
+
+def chosen(length: int, deciding: list[int]) -> list[int]:
+    """The places that are shown of a long sequence: around what decides, then beginning and end."""
+    if length <= MOST:
+        return list(range(length))
+    kept = {p for d in deciding[:DECIDING] for p in (d - 1, d, d + 1) if 0 <= p < length}
+    ends = (p for i in range(length) for p in (i, length - 1 - i) if p not in kept)
+    room = MOST - len(kept)
+    while room > 0 and (place := next(ends, None)) is not None:
+        kept.add(place)
+        room -= 1
+    # one message costs no more room than the line that says one is missing
+    kept |= {p for p in range(1, length - 1) if p - 1 in kept and p + 1 in kept}
+    return sorted(kept)
+
+
+def ends(event: Event) -> tuple[str, str]:
+    """Sender and receiver of an event: the bench plays everything but the product."""
+    bench = {"n1": UE, "n2": GNB}.get(event.interface)
+    if bench is None:
+        bench = PEERS.get(event.interface) or f"{one_line(event.interface, 12)} (bench)"
+    return (AMF, bench) if event.received else (bench, AMF)
+
+
+def label(name: str, room: int) -> str:
+    """A message name that fits its arrow: a path keeps its method and its end."""
+    text = one_line(name, 200)
+    if len(text) <= room:
+        return text
+    method, _, path = text.partition(" /")
+    if path and (tail := path.rpartition("/")[2]) and len(f"{method} \u2026/{tail}") <= room:
+        return f"{method} \u2026/{tail}"
+    return text[: room - 1] + "\u2026"
+
+
+def key_facts(event: Event, carrier: str) -> str:
+    """The facts of an event in words: the ones judges look at first."""
+    known = [k for k in KEY_FACTS if k in event.facts]
+    # islice would do, were not a mapping of a million facts sorted by nothing
+    others = heapq.nsmallest(MAX_FACTS, (k for k in event.facts if k not in KEY_FACTS and k not in MINOR))
+    parts = [f"{KEY_FACTS.get(k, shown(k, 40))} {value(event.facts[k])}" for k in (known + others)[:MAX_FACTS]]
+    if carrier:
+        parts.append(f"in {shown(carrier, 40)}")
+    return "; ".join(parts)
+
+
+def draw(attempts: Iterable[Attempt], refs: Iterable[str]) -> Sequence | None:
+    """The sequence of a variant's messages, with the ones that decided marked; None when there are none."""
+    found = events(attempts)
+    if not found:
+        return None
+    listed, carriers = without_carriers(found)
+    deciding = set(refs)
+    places = chosen(len(listed), [i for i, e in enumerate(listed) if e.ref in deciding])
+    occur = {line for e in (listed[p] for p in places) for line in ends(e)}
+    fixed = (UE, GNB, AMF, *PEERS.values())
+    names = [n for n in fixed if n in occur or n in (UE, GNB, AMF)] + sorted(occur - set(fixed))
+    x = {name: LEFT + COLUMN * i + COLUMN // 2 for i, name in enumerate(names)}
+    rows: list[Row] = []
+    y, last = TOP, -1
+    for place in places:
+        if place > last + 1:
+            y += ROW
+            rows.append(Row(None, place - last - 1, y=y))
+        last, event = place, listed[place]
+        y += ROW
+        sender, receiver = ends(event)
+        carrier = carriers.get(event.ref, "") if event.interface == "n1" else ""
+        room = abs(x[sender] - x[receiver]) // 7 - 1
+        rows.append(
+            Row(
+                event,
+                decides=event.ref in deciding,
+                carrier=carrier,
+                y=y,
+                x1=x[sender],
+                x2=x[receiver],
+                label=label(event.name, max(room, 20)),
+                facts=key_facts(event, carrier),
+                sender=sender,
+                receiver=receiver,
+            )
+        )
+    width = LEFT + COLUMN * len(names)
+    return Sequence(tuple(x.items()), tuple(rows), len(listed), len(found) - len(listed), width, y + ROW)

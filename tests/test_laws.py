@@ -1,0 +1,145 @@
+"""The laws that hold for every automated test case, over real sockets; this file is the project's conscience.
+
+1. The conforming product passes every variant.
+2. Each seeded fault fails its own test case; what else it fails is listed here, and nothing more.
+3. A product that is mute, dies midway, answers garbage, floods or is slow never passes.
+4. A record judged again, in a process that has no protocol library, gives the same verdict.
+5. The same product under another vendor's name gets the same verdicts.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from products import Verdicts, assay, emulated, verdicts
+
+from assay import catalogue, suites
+from drivers.emulated import faults
+
+pytestmark = pytest.mark.timeout(1500)
+
+VARIANTS = [pair for key in catalogue.keys() for pair in suites.bindings(key)]
+SEEDED = {name: fault.case for name, fault in faults.AMF.items() if fault.case}
+GENERIC = [name for name, fault in faults.AMF.items() if not fault.case]
+CONFORMING = "conforming"
+RENAMED = "renamed"
+RENAMED_FAULT = "mac-not-verified"
+
+CROSS_KILLS: dict[str, set[str]] = {}
+"""Fault -> variants of other test cases that it fails as well, and why that is right."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One whole run of the command line."""
+
+    campaign: Path
+    verdicts: Verdicts
+    exit_code: int
+    output: str
+
+
+Runs = Callable[[str], Run]
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+    """Every product once, two at a time, whichever test asks first."""
+    folder = tmp_path_factory.mktemp("laws")
+
+    def one(name: str) -> Run:
+        identity = {"name": "Another AMF", "vendor": "Someone Else", "version": "9"} if RENAMED in name else None
+        path = emulated(folder / name, identity=identity)
+        out = folder / name / "campaign"
+        fault = name.removeprefix(RENAMED).removeprefix("-")
+        extra = () if fault in (CONFORMING, "") else ("--fault", fault)
+        done = assay("run", path, "--spec", "ts_33_512", "--out", out, *extra, timeout=1200)
+        assert (out / "campaign.json").exists(), done.stdout + done.stderr
+        return Run(out, verdicts(out), done.returncode, done.stdout + done.stderr)
+
+    with ThreadPoolExecutor(2) as pool:
+        names = [CONFORMING, RENAMED, f"{RENAMED}-{RENAMED_FAULT}", *SEEDED, *GENERIC]
+        futures: dict[str, Future[Run]] = {name: pool.submit(one, name) for name in names}
+        yield lambda name: futures[name].result()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def text(pair: tuple[str, str]) -> str:
+    return f"{pair[0]}/{pair[1]}"
+
+
+@pytest.mark.parametrize("pair", VARIANTS, ids=text)
+def test_the_conforming_product_passes(runs: Runs, pair: tuple[str, str]) -> None:
+    run = runs(CONFORMING)
+    assert run.verdicts[pair] == "PASS", run.output
+    assert run.exit_code == 0
+
+
+@pytest.mark.parametrize("fault", SEEDED)
+def test_a_seeded_fault_fails_its_case(runs: Runs, fault: str) -> None:
+    run = runs(fault)
+    failed = {text(pair) for pair, verdict in run.verdicts.items() if verdict == "FAIL"}
+    own = {name for name in failed if name.partition("/")[0] == SEEDED[fault]}
+    assert own, run.output
+    assert failed - own == CROSS_KILLS.get(fault, set()), run.output
+    assert run.exit_code == 1
+
+
+@pytest.mark.parametrize("fault", GENERIC)
+@pytest.mark.parametrize("pair", VARIANTS, ids=text)
+def test_a_broken_product_never_passes(runs: Runs, fault: str, pair: tuple[str, str]) -> None:
+    run = runs(fault)
+    assert run.verdicts[pair] in ("FAIL", "INCONCLUSIVE"), run.output
+
+
+ISOLATED = """
+import sys, json
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] in {banned}:
+            raise ImportError('not here: ' + name)
+sys.meta_path.insert(0, Refuse())
+from pathlib import Path
+from assay.campaign import Campaign
+for folder in sys.argv[1:]:
+    campaign = Campaign.open(Path(folder))
+    for r in campaign.results():
+        print(json.dumps([folder, r.planned.case, r.planned.variant, r.verdict.outcome, r.verdict.reason]))
+"""
+PROTOCOL_LIBRARIES = {
+    "pycrate_asn1dir", "pycrate_asn1rt", "pycrate_core", "pycrate_mobile", "scapy", "cryptography", "cffi", "h2",
+    "hpack", "hyperframe", "pytest", "pydantic", "yaml", "click", "jinja2", "allure",
+}  # fmt: skip
+
+
+def test_a_record_judged_again_gives_the_same_verdict(runs: Runs) -> None:
+    names = [CONFORMING, *SEEDED, *GENERIC]
+    done = subprocess.run(
+        [sys.executable, "-c", ISOLATED.replace("{banned}", repr(PROTOCOL_LIBRARIES))]
+        + [str(runs(name).campaign) for name in names],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(lines) == len(names) * len(VARIANTS)
+    for folder, case, variant, outcome, reason in lines:
+        (path,) = Path(folder).glob(f"records/*/{case}/{variant}/verdict.json")
+        at_the_time = json.loads(path.read_bytes())
+        assert (outcome, reason) == (at_the_time["outcome"], at_the_time["reason"]), path
+
+
+@pytest.mark.parametrize("fault", ["", RENAMED_FAULT])
+def test_another_vendors_name_changes_nothing(runs: Runs, fault: str) -> None:
+    ours, theirs = runs(fault or CONFORMING), runs(f"{RENAMED}-{fault}" if fault else RENAMED)
+    assert ours.verdicts == theirs.verdicts
+    records = [path.read_text() for path in theirs.campaign.glob("records/**/record.json")]
+    assert len(records) == len(VARIANTS)
+    assert not any("Someone Else" in record or "Another AMF" in record for record in records)
