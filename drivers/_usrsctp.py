@@ -134,8 +134,8 @@ class _Stack:
                 return
             if any(user.wanted for user in self._users) or not self._finish():
                 raise sctp.Unreachable(
-                    f"SCTP of this process already runs over UDP port {self._port or '(none)'} and libusrsctp "
-                    f"has one per process: to use {udp.local}, close all associations or start a process"
+                    f"SCTP of this process already runs over UDP port {self._port or '(none)'} and has only "
+                    f"one (libusrsctp): to use {udp.local}, close all associations or start a process"
                 )
         if udp is not None:
             _check_udp(udp.local)
@@ -184,7 +184,7 @@ def _check_raw() -> None:
         socket.socket(socket.AF_INET, socket.SOCK_RAW, _SCTP).close()
     except PermissionError:
         raise sctp.Unreachable(
-            "SCTP over raw IP needs CAP_NET_RAW: run as root, or give udp=sctp.Udp(...) for RFC 6951 encapsulation"
+            "SCTP over raw IP needs CAP_NET_RAW: run as root, or encapsulate it in UDP (udp=..., RFC 6951)"
         ) from None
 
 

@@ -253,11 +253,12 @@ def _replace(path: Path, blocks: Iterable[bytes]) -> None:
 _ALL_PROTOCOLS = 3  # ETH_P_ALL
 _PACKET, _STATISTICS = 263, 6  # SOL_PACKET, PACKET_STATISTICS
 _OUTGOING, _LOOPBACK = 4, 772  # PACKET_OUTGOING, ARPHRD_LOOPBACK
+_IGNORE_OUTGOING = 23  # PACKET_IGNORE_OUTGOING, since Linux 4.20
 _STAMP = 35  # SO_TIMESTAMPNS
 _FORCE = 33  # SO_RCVBUFFORCE
 _ATTACH = 26  # SO_ATTACH_FILTER
 _NOTHING = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0))  # a socket filter: return 0
-_BACKLOG = 16 << 20  # octets the kernel keeps for us while another thread runs
+_BACKLOG = 32 << 20  # octets the kernel keeps for us while another thread runs
 
 Way = tuple[bytes, int, bytes, int]  # source and target of one direction
 
@@ -399,6 +400,9 @@ class WireCapture:
             tap.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BACKLOG)
             with suppress(PermissionError):  # beyond the limit of the system, with CAP_NET_ADMIN only
                 tap.setsockopt(socket.SOL_SOCKET, _FORCE, _BACKLOG)
+            if kind == str(_LOOPBACK):  # it shows each packet going out and coming in
+                with suppress(OSError):
+                    raise OSError
             tap.bind((name, _ALL_PROTOCOLS))
         except OSError as error:
             raise OSError(f"cannot record the wire on {name}: {error}") from error
@@ -433,7 +437,7 @@ class WireCapture:
                 return
             seconds, nanoseconds = struct.unpack("ll", extra[0][2]) if extra else (time.time(), 0)
             if origin[2] == _OUTGOING and origin[3] == _LOOPBACK:
-                continue  # the loopback shows each packet a second time, coming in
+                continue  # an older kernel
             segment = _segment(data)
             if segment is not None and self._declared(segment):
                 self._keep(WirePacket(seconds + nanoseconds / 1e9, data, name))

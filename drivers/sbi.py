@@ -151,6 +151,13 @@ def printable(text: str, limit: int = 2_000) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
 
 
+def keep(store: dict[str, T], key: str, value: T, most: int = 10_000) -> None:
+    """Put a value into what a peer can make grow; the oldest goes when it holds `most`."""
+    while len(store) >= most:
+        del store[next(iter(store))]
+    store[key] = value
+
+
 def split_parts(content_type: str, body: bytes) -> list[Part]:
     """The parts of a multipart body (RFC 2046 clause 5.1.1); ValueError when it is not one."""
     found = re.search(r'boundary=(?:"([^"\r\n]{1,70})"|([^\s";,]{1,70}))', content_type, re.IGNORECASE)

@@ -18,6 +18,7 @@ from assay.catalogue import TestCase
 from assay.verdict import SEVERITY, Outcome
 
 JUDGE = version("assay")
+SPECS = catalogue.keys()
 HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 MARKS = 3  # combining marks on one letter that a written language may need; more of them paint over the page
 PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
@@ -50,18 +51,20 @@ def one_line(text: object, limit: int = 500) -> str:
 
 
 def value(facts: object, limit: int = 80) -> str:
-    """A fact in few words."""
+    """A fact in few words; what lies too deep for its share of the room is left out."""
     if isinstance(facts, bool):
         return "yes" if facts else "no"
     if facts is None:
         return "none"
-    if isinstance(facts, (str, int, float)):
+    if not isinstance(facts, (Mapping, list, tuple)):
         return shown(facts, limit)
+    if limit < 8:
+        return "\u2026"
     if isinstance(facts, Mapping):
-        return shown(", ".join(f"{shown(k, 40)}: {value(v, limit)}" for k, v in islice(facts.items(), 20)), limit)
-    if isinstance(facts, (list, tuple)):
-        return shown(", ".join(value(item, limit) for item in facts[:20]), limit)
-    return shown(facts, limit)
+        parts = [f"{shown(k, 40)}: {value(v, limit // 2)}" for k, v in islice(facts.items(), 20)]
+    else:
+        parts = [value(item, limit // 2) for item in facts[:20]]
+    return shown(", ".join(parts), limit)
 
 
 def at(header: Mapping[str, Any], *path: str) -> Any:
@@ -110,7 +113,9 @@ def banner(names: Iterable[str]) -> str:
     listed = ", ".join(one_line(name, 60) for name in names)
     several = "faults" if ", " in listed else "fault"
     is_ = "are" if ", " in listed else "is"
-    return f"seeded {several} {listed} {is_} on: this is a demonstration, not a product result" if listed else ""
+    return (
+        f"seeded {several} {listed} {is_} on: this is a demonstration, not a product result" if listed else ""
+    )
 
 
 def product(campaign: Campaign) -> str:
@@ -123,7 +128,7 @@ def product(campaign: Campaign) -> str:
 
 def entry(planned: Planned) -> TestCase | None:
     """The catalogue's entry of a planned variant, or None when this version does not have it."""
-    if planned.spec in catalogue.keys():
+    if planned.spec in SPECS:
         for one in catalogue.load(planned.spec).cases:
             if one.id == planned.case:
                 return one
@@ -132,12 +137,12 @@ def entry(planned: Planned) -> TestCase | None:
 
 def spec_name(key: str) -> str:
     """`TS 33.512` for `ts_33_512`."""
-    return catalogue.load(key).spec if key in catalogue.keys() else key
+    return catalogue.load(key).spec if key in SPECS else key
 
 
 def title(key: str) -> str:
     """What a specification is about; empty for one that this version does not have."""
-    return catalogue.load(key).title if key in catalogue.keys() else ""
+    return catalogue.load(key).title if key in SPECS else ""
 
 
 def href(planned: Planned, name: str) -> str:
@@ -164,5 +169,3 @@ def finite(number: float) -> float | None:
 def plain(found: Any) -> Any:
     """JSON values without NaN and infinities, which a header from elsewhere may hold."""
     return json.loads(json.dumps(found), parse_constant=lambda _: None)
-
-

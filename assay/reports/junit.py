@@ -59,10 +59,10 @@ def render(campaign: Campaign) -> str:
     }
     if demonstration := banner(faults(campaign, results)):
         properties["demonstration"] = demonstration
-    root = Xml.Element("testsuites", name="assay", **_totals(results))
+    root = Xml.Element("testsuites", {"name": "assay", **_totals(results)})
     for key, group in groupby(sorted(results, key=lambda r: r.planned.spec), key=lambda r: r.planned.spec):
         mine = list(group)
-        suite = Xml.SubElement(root, "testsuite", name=legal(spec_name(key)), **_totals(mine))
+        suite = Xml.SubElement(root, "testsuite", {"name": legal(spec_name(key)), **_totals(mine)})
         suite.set("skipped", str(sum(ELEMENTS.get(r.verdict.outcome) == "skipped" for r in mine)))
         if started := min((r.record.started for r in mine if r.record), default=""):
             suite.set("timestamp", legal(started, 40))
@@ -107,5 +107,7 @@ def _case(suite: Xml.Element, result: Result) -> None:
     if known is not None:
         lines.insert(0, f"clause {known.clause}: {shown(known.title)}")
     if result.record is not None:
-        lines += [f"sha256 {legal(d, 64)}  {legal(n, 200)}" for n, d in sorted(result.record.evidence.items())]
+        lines += [
+            f"sha256 {legal(d, 64)}  {legal(n, 200)}" for n, d in sorted(result.record.evidence.items())
+        ]
     Xml.SubElement(test, "system-out").text = "\n".join(lines)

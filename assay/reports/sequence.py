@@ -22,6 +22,7 @@ PEERS = {
     "n22": "NSSF (bench)",
     "nnrf": "NRF (bench)",
 }
+OTHER = "other (bench)"
 CARRIERS = ("INITIAL UE MESSAGE", "UPLINK NAS TRANSPORT", "DOWNLINK NAS TRANSPORT")
 KEY_FACTS = {
     "cause": "cause",
@@ -123,9 +124,11 @@ def events(attempts: Iterable[Attempt]) -> tuple[Event, ...]:
 
 
 def without_carriers(found: tuple[Event, ...]) -> tuple[list[Event], dict[str, str]]:
-    """Leave out the NGAP messages that only carry a NAS message shown itself; what each frame's carrier was."""
+    """Leave out NGAP messages that only carry a NAS message shown itself; what each frame's carrier was."""
     carried = {e.ref for e in found if e.interface == "n1"}
-    carriers = {e.ref: e.name for e in found if e.interface == "n2" and e.name in CARRIERS and e.ref in carried}
+    carriers = {
+        e.ref: e.name for e in found if e.interface == "n2" and e.name in CARRIERS and e.ref in carried
+    }
     return [e for e in found if not (e.interface == "n2" and carriers.get(e.ref) == e.name)], carriers
 
 
@@ -148,7 +151,7 @@ def ends(event: Event) -> tuple[str, str]:
     """Sender and receiver of an event: the bench plays everything but the product."""
     bench = {"n1": UE, "n2": GNB}.get(event.interface)
     if bench is None:
-        bench = PEERS.get(event.interface) or f"{one_line(event.interface, 12)} (bench)"
+        bench = PEERS.get(event.interface, OTHER)
     return (AMF, bench) if event.received else (bench, AMF)
 
 
@@ -166,9 +169,10 @@ def label(name: str, room: int) -> str:
 def key_facts(event: Event, carrier: str) -> str:
     """The facts of an event in words: the ones judges look at first."""
     known = [k for k in KEY_FACTS if k in event.facts]
-    # islice would do, were not a mapping of a million facts sorted by nothing
     others = heapq.nsmallest(MAX_FACTS, (k for k in event.facts if k not in KEY_FACTS and k not in MINOR))
-    parts = [f"{KEY_FACTS.get(k, shown(k, 40))} {value(event.facts[k])}" for k in (known + others)[:MAX_FACTS]]
+    parts = [
+        f"{KEY_FACTS.get(k, shown(k, 40))} {value(event.facts[k])}" for k in (known + others)[:MAX_FACTS]
+    ]
     if carrier:
         parts.append(f"in {shown(carrier, 40)}")
     return "; ".join(parts)
@@ -183,8 +187,7 @@ def draw(attempts: Iterable[Attempt], refs: Iterable[str]) -> Sequence | None:
     deciding = set(refs)
     places = chosen(len(listed), [i for i, e in enumerate(listed) if e.ref in deciding])
     occur = {line for e in (listed[p] for p in places) for line in ends(e)}
-    fixed = (UE, GNB, AMF, *PEERS.values())
-    names = [n for n in fixed if n in occur or n in (UE, GNB, AMF)] + sorted(occur - set(fixed))
+    names = [UE, GNB, AMF, *(peer for peer in (*PEERS.values(), OTHER) if peer in occur)]
     x = {name: LEFT + COLUMN * i + COLUMN // 2 for i, name in enumerate(names)}
     rows: list[Row] = []
     y, last = TOP, -1
@@ -211,5 +214,8 @@ def draw(attempts: Iterable[Attempt], refs: Iterable[str]) -> Sequence | None:
                 receiver=receiver,
             )
         )
+    if last < len(listed) - 1:
+        y += ROW
+        rows.append(Row(None, len(listed) - 1 - last, y=y))
     width = LEFT + COLUMN * len(names)
     return Sequence(tuple(x.items()), tuple(rows), len(listed), len(found) - len(listed), width, y + ROW)

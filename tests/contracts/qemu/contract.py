@@ -1,4 +1,4 @@
-"""What every SCTP backend must do, as plain functions: run by pytest here and without it inside the qemu guest."""
+"""What every SCTP backend must do, in plain functions: the qemu guest that runs them too has no pytest."""
 
 import subprocess
 import sys
@@ -16,6 +16,16 @@ from drivers import sctp
 ROOT = Path(__file__).parents[3]
 BOUND = 10.0  # seconds for anything that must happen
 FLOOD = b"f" * 1000
+
+
+@contextmanager
+def raises(kind: type[Exception], text: str) -> Iterator[None]:
+    try:
+        yield
+    except kind as problem:
+        assert text in str(problem), problem  # noqa: PT017 - no pytest in the guest
+    else:
+        raise AssertionError(f"no {kind.__name__}")
 
 
 @dataclass(frozen=True)
@@ -105,7 +115,7 @@ def received(association: sctp.Association) -> sctp.Datagram:
     return got
 
 
-# --- the contract ---------------------------------------------------------------------------------------------
+# --- the contract ----------------------------------------------------------------------------------------
 
 
 def streams_and_ppids_come_back_exactly(lab: Lab) -> None:
@@ -146,11 +156,8 @@ def addresses_and_streams_are_told(lab: Lab) -> None:
 def what_cannot_be_sent_is_refused(lab: Lab) -> None:
     with lab.pair() as (association, _):
         for data, stream in ((b"", 0), (b"x", 10), (b"x", -1), (bytes(sctp.MAX_MESSAGE + 1), 0)):
-            try:
+            with raises(ValueError, "octets" if stream == 0 else "stream"):
                 association.send(data, stream=stream)
-            except ValueError:
-                continue
-            raise AssertionError(f"{len(data)} octets on stream {stream} were taken")
         association.send(b"still there")
         assert received(association).data == b"still there"
 
@@ -169,7 +176,8 @@ def a_peer_that_closes_is_closed(lab: Lab) -> None:
         assert received(association).data == b"last words"
         assert association.receive(BOUND) is sctp.Ended.CLOSED
         assert association.receive(BOUND) is sctp.Ended.CLOSED
-        sending_fails(association)
+        with raises(sctp.AssociationLost, "gone"):
+            association.send(b"x")
 
 
 def a_peer_that_aborts_is_lost(lab: Lab) -> None:
@@ -177,7 +185,8 @@ def a_peer_that_aborts_is_lost(lab: Lab) -> None:
         association.send(b"!abort")
         assert association.receive(BOUND) is sctp.Ended.LOST
         assert association.receive(BOUND) is sctp.Ended.LOST
-        sending_fails(association)
+        with raises(sctp.AssociationLost, "gone"):
+            association.send(b"x")
 
 
 def a_killed_peer_is_noticed(lab: Lab) -> None:
@@ -185,7 +194,7 @@ def a_killed_peer_is_noticed(lab: Lab) -> None:
         peer.process.kill()
         begun = time.monotonic()
         assert isinstance(association.receive(BOUND), sctp.Ended)
-        assert time.monotonic() - begun < 5.0
+        assert time.monotonic() - begun < 8.0
 
 
 def our_close_is_closed_there(lab: Lab) -> None:
@@ -196,7 +205,8 @@ def our_close_is_closed_there(lab: Lab) -> None:
         assert peer.told("ended") == "CLOSED"
         association.close()
         assert isinstance(association.receive(0), sctp.Ended)
-        sending_fails(association)
+        with raises(sctp.AssociationLost, "gone"):
+            association.send(b"x")
 
 
 def our_abort_is_lost_there(lab: Lab) -> None:
@@ -205,7 +215,8 @@ def our_abort_is_lost_there(lab: Lab) -> None:
         assert peer.told("ended") == "LOST"
         association.abort()
         association.close()
-        sending_fails(association)
+        with raises(sctp.AssociationLost, "gone"):
+            association.send(b"x")
 
 
 def closing_wakes_a_waiting_receive(lab: Lab) -> None:
@@ -221,24 +232,15 @@ def closing_wakes_a_waiting_receive(lab: Lab) -> None:
 
 def nobody_there_is_unreachable(lab: Lab) -> None:
     begun = time.monotonic()
-    try:
+    with raises(sctp.Unreachable, ":9: "):
         lab.connect((lab.host, 9), timeout=1.0)
-    except sctp.Unreachable as problem:
-        assert ":9: " in str(problem)
-        assert time.monotonic() - begun < 2.0
-    else:
-        raise AssertionError("an association with nobody")
+    assert time.monotonic() - begun < 2.0
 
 
 def foreign_addresses_are_not_bound(lab: Lab) -> None:
-    try:
-        sctp.listen(
-            ("2001:db8::1" if ":" in lab.host else "192.0.2.254", 0), udp=lab.udp, backend=lab.backend
-        )
-    except sctp.Unreachable as problem:
-        assert "ip addr add" in str(problem)
-    else:
-        raise AssertionError("bound to an address that is not ours")
+    foreign = "2001:db8::1" if ":" in lab.host else "192.0.2.254"
+    with raises(sctp.Unreachable, "ip addr add"):
+        sctp.listen((foreign, 0), udp=lab.udp, backend=lab.backend)
 
 
 def a_flood_is_held_back(lab: Lab) -> None:
@@ -257,11 +259,8 @@ def a_message_without_end_is_not_kept(lab: Lab) -> None:
         association.send(b"x" * 2000)
         longest, sctp.MAX_MESSAGE = sctp.MAX_MESSAGE, 1000
         try:
-            association.receive(BOUND)
-        except sctp.LabError as problem:
-            assert "1000 octets" in str(problem)
-        else:
-            raise AssertionError("a message beyond the bound was given")
+            with raises(sctp.LabError, "1000 octets"):
+                association.receive(BOUND)
         finally:
             sctp.MAX_MESSAGE = longest
         assert association.receive(BOUND) is sctp.Ended.LOST
@@ -313,14 +312,6 @@ def listening_works_here_too(lab: Lab) -> None:
         assert listener.accept(BOUND) is None
 
 
-def sending_fails(association: sctp.Association) -> None:
-    try:
-        association.send(b"x")
-    except sctp.AssociationLost:
-        return
-    raise AssertionError("sent on an association that is gone")
-
-
 CONTRACT: tuple[Callable[[Lab], None], ...] = (
     streams_and_ppids_come_back_exactly,
     ngap_is_the_default,
@@ -344,7 +335,7 @@ CONTRACT: tuple[Callable[[Lab], None], ...] = (
 )
 
 
-# --- the peer process -----------------------------------------------------------------------------------------
+# --- the peer process ------------------------------------------------------------------------------------
 
 
 def tell(*words: object) -> None:

@@ -1,0 +1,174 @@
+"""A campaign survives what happens in a lab: kills, second runs, hostile products, prying eyes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from products import PROFILES, ROOT, assay, emulated, verdicts
+
+from assay.campaign import Campaign
+
+CASE = "TC_UE_SEC_CAP_HANDLING_AMF"
+
+
+def start(*arguments: str | Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "assay", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=ROOT,
+        start_new_session=True,
+    )
+
+
+def wait_for_records(campaign: Path, number: int, within: float = 60) -> None:
+    """Until so many records are written; the file system has no event to wait for."""
+    deadline = time.monotonic() + within
+    while len(list(campaign.glob("records/**/record.json"))) < number:
+        assert time.monotonic() < deadline, "no records came"
+        os.sched_yield()
+
+
+def test_kill_and_resume_give_the_same_verdicts(tmp_path: Path) -> None:
+    path = emulated(tmp_path)
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert assay("run", path, "--case", CASE, "--out", whole).returncode == 0
+    process = start("run", path, "--case", CASE, "--out", cut)
+    wait_for_records(cut, 2)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    finished = {p: p.read_bytes() for p in cut.glob("records/**/record.json")}
+    assert 2 <= len(finished) < 5
+    for planned in Campaign.open(cut).plan:
+        record = Campaign.open(cut).read(planned)
+        assert record is None or Campaign.open(cut).intact(planned, record) == ""
+    done = assay("run", path, "--out", cut, "--resume")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert verdicts(cut) == verdicts(whole)
+    assert {p: p.read_bytes() for p in finished} == finished
+
+
+def test_ctrl_c_leaves_a_campaign_that_can_be_resumed(tmp_path: Path) -> None:
+    path, out = emulated(tmp_path), tmp_path / "c"
+    process = start("run", path, "--case", CASE, "--out", out)
+    wait_for_records(out, 1)
+    os.killpg(process.pid, signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 2, said
+    assert "--resume" in said
+    assert "NOT_RUN" in verdicts(out).values()
+
+
+def test_a_second_run_on_the_same_product_is_refused(tmp_path: Path) -> None:
+    path = emulated(tmp_path)
+    first = start("run", path, "--case", CASE, "--out", tmp_path / "one")
+    wait_for_records(tmp_path / "one", 1)
+    second = assay("run", path, "--case", CASE, "--out", tmp_path / "two")
+    said, _ = first.communicate(timeout=120)
+    assert second.returncode == 4
+    assert "another run holds the product" in second.stderr
+    assert first.returncode == 0, said
+
+
+def test_no_secret_is_in_any_file_of_a_campaign(tmp_path: Path) -> None:
+    path, out = emulated(tmp_path), tmp_path / "c"
+    text = path.read_text().replace("publish_keys: true", "publish_keys: false")
+    path.write_text(text)
+    assert assay("run", path, "--case", f"{CASE}/E", "--out", out).returncode == 0
+    secrets = [bytes.fromhex((PROFILES / name).read_text()) for name in ("emulated.k", "emulated.opc")]
+    files = [p for p in out.rglob("*") if p.is_file()]
+    assert any(p.suffix == ".pcapng" for p in files)
+    assert not any(p.name == "nas-keys.json" for p in files)
+    for file in files:
+        data = file.read_bytes()
+        for secret in secrets:
+            assert secret not in data, file
+            assert secret.hex().encode() not in data.lower(), file
+
+
+def test_keys_are_published_where_the_profile_says_so(tmp_path: Path) -> None:
+    out = tmp_path / "c"
+    assert assay("run", emulated(tmp_path), "--case", f"{CASE}/E", "--out", out).returncode == 0
+    (keys,) = out.rglob("nas-keys.json")
+    assert {"ue", "ea", "ia", "k_nas_enc", "k_nas_int"} == set(json.loads(keys.read_bytes())[0])
+
+
+def test_a_changed_capture_is_found(tmp_path: Path) -> None:
+    out = tmp_path / "c"
+    assert assay("run", emulated(tmp_path), "--case", f"{CASE}/E", "--out", out).returncode == 0
+    (capture,) = out.rglob("capture.pcapng")
+    capture.write_bytes(capture.read_bytes() + b"\0")
+    done = assay("judge", out)
+    assert done.returncode == 2
+    assert "capture.pcapng was changed" in done.stderr
+
+
+def test_a_product_that_is_not_there_is_found_before_anything_is_sent(tmp_path: Path) -> None:
+    path, out = emulated(tmp_path), tmp_path / "c"
+    text = path.read_text()
+    lifecycle = text[text.index("lifecycle:") : text.index("network:")]
+    path.write_text(text.replace(lifecycle, "lifecycle: {via: manual}\n"))
+    done = assay("run", path, "--case", CASE, "--out", out)
+    assert done.returncode == 2
+    assert "could not be reached" in done.stderr
+    assert not list(out.rglob("record.json"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
+        (["run", "profiles/emulated.yaml", "--case", "TC_NAS_REPLY_AMF"], "did you mean TC_NAS_REPLAY_AMF"),
+        (["run", "profiles/emulated.yaml", "--case", "TC_NSSAA_REVOCATION"], "TC_NSSAA_REVOCATION is planned"),
+        (["run", "profiles/emulated.yaml", "--case", "TC_NAS_REPLAY_AMF/Z"], "has no variant 'Z', but A, B"),
+        (["run", "profiles/emulated.yaml", "--spec", "ts_33_999"], "no specification 'ts_33_999'"),
+        (["run", "profiles/open5gs.yaml", "--fault", "mute"], "has no seeded faults"),
+        (["run", "profiles/emulated.yaml", "--resume"], "--resume needs --out"),
+        (["judge", "docs"], "holds no campaign.json"),
+        (["show", "TC_NO_SUCH"], "no test case 'TC_NO_SUCH'"),
+        (["run"], "Missing argument"),
+    ],
+)
+def test_usage_is_answered_in_words_and_with_4(arguments: list[str], words: str) -> None:
+    done = assay(*arguments)
+    assert done.returncode == 4, done.stdout
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_list_is_the_whole_catalogue() -> None:
+    objects = json.loads(assay("list", "--json").stdout)
+    assert len(objects) == 211
+    assert set(objects[0]) >= {"spec", "id", "slug", "clause", "status", "variants", "faults"}
+    assert sum(o["status"] == "automated" for o in objects) == 7
+
+
+def test_pytest_does_the_same_run(tmp_path: Path) -> None:
+    path, out = emulated(tmp_path), tmp_path / "c"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "testsuites", "-k", "TC or capabilities", f"--profile={path}",
+         f"--campaign={out}", f"--junitxml={tmp_path / 'junit.xml'}", f"--alluredir={tmp_path / 'allure'}"],
+        capture_output=True, text=True, cwd=ROOT, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert set(verdicts(out).values()) == {"PASS"}
+    assert 'name="scas_verdict" value="PASS"' in (tmp_path / "junit.xml").read_text()
+    titles = [json.loads(p.read_text())["name"] for p in (tmp_path / "allure").glob("*-result.json")]
+    assert any(title.startswith(f"{CASE}/A: ") for title in titles)
+    assert list((tmp_path / "allure").glob("*.pcapng"))
+
+
+def test_pytest_projects_a_fail(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "testsuites", "-k", "valid_capabilities and (C or E)", "--fault",
+         "mandatory-not-required", f"--profile={emulated(tmp_path)}", f"--campaign={tmp_path / 'c'}"],
+        capture_output=True, text=True, cwd=ROOT, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stdout
+    assert "FAIL: a UE that offers 5G-EA 0x10" in done.stdout
