@@ -6,6 +6,7 @@ import typing
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, Generic, TypeVar
 
 from assay.verdict import Verdict, inconclusive
@@ -157,6 +158,8 @@ def from_json(kind: Any, value: Any) -> Any:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if kind is Any:
         return value
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return kind(value)
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         if not isinstance(value, dict):
             raise ValueError(f"{kind.__name__} wants a mapping, not {type(value).__name__}")

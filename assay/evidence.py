@@ -11,7 +11,7 @@ from assay.case import Event
 CAPTURE = "capture.pcapng"
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes.fromhex("000000040000000000")  # RFC 9113 clause 3.4
 
-MAX_FRAMES = 50_000
+MAX_FRAMES = 10_000
 MAX_OCTETS = 64 << 20
 
 
@@ -136,7 +136,7 @@ class Trace:
                         return self._events[seen]
                     seen += 1
                 left = deadline - time.monotonic()
-                if left <= 0:
+                if left <= 0 or self.overflow:
                     return None
                 self._changed.wait(left)
 

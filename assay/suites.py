@@ -12,6 +12,8 @@ from assay.case import Case
 @cache
 def bindings(key: str) -> dict[tuple[str, str], Case[Any]]:
     """Every (case id, variant) of one specification that has code, found by importing its light modules."""
+    if key not in {info.name for info in pkgutil.iter_modules(testsuites.__path__)}:
+        return {}
     folder = importlib.import_module(f"{testsuites.__name__}.{key}")
     found: dict[tuple[str, str], Case[Any]] = {}
     for info in pkgutil.iter_modules(folder.__path__):

@@ -340,18 +340,23 @@ class _Association(sctp.Association, _User):
         if begun < 0 and self._ffi.errno != errno.EINPROGRESS:
             self._close()
             raise sctp.no_answer(self.peer, os.strerror(self._ffi.errno))
-        self._start()
-        with self._state:
-            self._ready.wait_for(lambda: self._messages.up or self._ended, timeout)
+        self._reader.start()
+        try:
+            with self._state:
+                self._ready.wait_for(lambda: self._messages.up or self._ended or not self.wanted, timeout)
             if not self._messages.up:
-                self.wanted = False  # should it still come up, the reader aborts it
                 raise sctp.no_answer(self.peer, self._why(timeout))
+        except BaseException:
+            self.abort()
+            raise
         self._negotiated()
 
     def accepted(self, local: sctp.Address, peer: sctp.Address) -> None:
         self.local, self.peer = local, peer
+        self._messages.up = True
         self._negotiated()
-        self._start()
+        self._lib.usrsctp_set_non_blocking(self._so, 0)
+        self._reader.start()
 
     def send(self, data: bytes, *, stream: int = 0, ppid: int = sctp.NGAP_PPID) -> None:
         if self._so is None:
@@ -388,17 +393,14 @@ class _Association(sctp.Association, _User):
 
     def abort(self) -> None:
         self._drop()
-        self._send_abort()
-        self._reader.join(sctp.CLOSE_S)
+        if self._messages.up:
+            self._send_abort()
+        if self._reader.is_alive():
+            self._reader.join(sctp.CLOSE_S)
 
     def _send_abort(self) -> None:
-        # fails if gone already, or not yet up: then the stack gives up after its INIT attempts
         with suppress(sctp.AssociationLost):
             self._sent(b"", _SNDINFO.pack(0, _ABORT, 0, 0, 0))
-
-    def _start(self) -> None:
-        self._lib.usrsctp_set_non_blocking(self._so, 0)
-        self._reader.start()
 
     def _negotiated(self) -> None:
         raw, size = self._ffi.new("char[]", 256), self._ffi.new("uint32_t *", 256)
@@ -435,6 +437,7 @@ class _Association(sctp.Association, _User):
         with self._state:
             self.wanted = False
             self._room.notify()
+            self._ready.notify_all()
 
     def _read(self) -> None:
         try:
@@ -456,9 +459,10 @@ class _Association(sctp.Association, _User):
             got = lib.usrsctp_recvv(self._so, piece, _PIECE, ffi.NULL, ffi.NULL, info, size, kind, flags)
             if got <= 0:
                 self._errno = ffi.errno if got < 0 else 0
-                if self._errno == errno.EWOULDBLOCK:  # a sender has the socket in non-blocking mode
-                    with self._lock:
-                        continue
+                if self._errno == errno.EWOULDBLOCK:
+                    if not self._still_wanted():
+                        return sctp.Ended.LOST
+                    continue
                 return self._ended or (sctp.Ended.LOST if got < 0 else sctp.Ended.CLOSED)
             data = ffi.buffer(piece, got)[:]
             if flags[0] & _MSG_NOTIFICATION:
@@ -469,17 +473,24 @@ class _Association(sctp.Association, _User):
             if message is not None:
                 self._put(message)
 
+    def _still_wanted(self) -> bool:
+        """Called where the socket is in non-blocking mode; False if its owner has given up connecting."""
+        if self._messages.up:
+            with self._lock:  # until the sender that did it is through
+                return True
+        time.sleep(0.001)  # a reader that blocks could not be woken before the association is up
+        return self.wanted
+
     def _notice(self, data: bytes) -> None:
         was_up = self._messages.up
         ended = self._messages.notice(data)
         if ended is not None:
             self._end(ended)  # now: the rest of the shutdown may take a while
         elif self._messages.up and not was_up:
+            with self._lock:
+                self._lib.usrsctp_set_non_blocking(self._so, 0)
             with self._state:
                 self._ready.notify_all()
-                wanted = self.wanted
-            if not wanted:
-                self._send_abort()
 
     def _put(self, item: sctp.Datagram | LabError) -> None:
         with self._state:

@@ -116,11 +116,11 @@ class AmfBench:
         )
         return None if event is None or event.name == LOST else event
 
-    def watch(self, what: str, seconds: float, *ues: Ue) -> tuple[Watch, ...]:
-        mark, began = self.trace.mark(), self.trace.now
-        self.trace.wait(lambda e: e.name == LOST, mark=mark, within=seconds if self.gnb.up else 0.0)
+    def watch(self, what: str, seconds: float, *ues: Ue, since: int) -> tuple[Watch, ...]:
+        began = self.trace.now
+        self.trace.wait(lambda e: e.name == LOST, mark=since, within=seconds if self.gnb.up else 0.0)
         lasted = min(self.trace.now - began, seconds)
-        return tuple(Watch(what, round(lasted, 3), self.trace.since(mark, ue.label)) for ue in ues)
+        return tuple(Watch(what, round(lasted, 3), self.trace.since(since, ue.label)) for ue in ues)
 
     def outcome(self, ue: Ue) -> Event | None:
         return self.wait(ue, *ENDS, within=self.timers.outcome_s)

@@ -402,7 +402,7 @@ class WireCapture:
                 tap.setsockopt(socket.SOL_SOCKET, _FORCE, _BACKLOG)
             if kind == str(_LOOPBACK):  # it shows each packet going out and coming in
                 with suppress(OSError):
-                    raise OSError
+                    tap.setsockopt(_PACKET, _IGNORE_OUTGOING, 1)
             tap.bind((name, _ALL_PROTOCOLS))
         except OSError as error:
             raise OSError(f"cannot record the wire on {name}: {error}") from error
@@ -418,7 +418,7 @@ class WireCapture:
         while not ended:
             ready = {number for number, _ in poll.poll()}
             ended = self._wake in ready
-            for number in list(taps) if ended else ready:
+            for number in ready - {self._wake}:
                 try:
                     self._drain(taps[number], self._taps[taps[number]])
                 except OSError as error:

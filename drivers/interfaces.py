@@ -222,8 +222,11 @@ class AmfBench(Protocol):
         """A place in the order of events."""
         ...
 
-    def watch(self, what: str, seconds: float, *ues: Ue) -> tuple[Watch, ...]:
-        """Look at several UEs for the same `seconds`; shorter only when the association is lost."""
+    def watch(self, what: str, seconds: float, *ues: Ue, since: int) -> tuple[Watch, ...]:
+        """Look at several UEs for the same `seconds` from now on; shorter only when the association is lost.
+
+        What came `since` the mark that was taken before the stimulus belongs to it.
+        """
         ...
 
     def outcome(self, ue: Ue) -> Event | None:

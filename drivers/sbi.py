@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl
@@ -40,6 +41,7 @@ _BLOCKS = {HEADERS, PUSH_PROMISE, CONTINUATION}
 _QUIET = {PRIORITY, PING, WINDOW_UPDATE}  # not evidence of anything, and many
 _READ = 65_536
 _CLOSE_S = 0.3
+_UNSETTLED = 100  # streams that every peer should take (RFC 9113 clause 6.5.2)
 
 Address = tuple[str, int]
 Field = tuple[bytes, bytes]
@@ -52,6 +54,7 @@ class Limits:
 
     headers: int = 32 << 10  # RFC 9113 clause 6.5.2, SETTINGS_MAX_HEADER_LIST_SIZE
     body: int = 1 << 20
+    kept: int = 4 << 20  # bodies of one connection that are not answered yet
     streams: int = 256  # at a time on one connection
     connections: int = 64
     backlog: int = 256 << 10  # octets that the peer has not read yet, before we stop listening to it
@@ -283,6 +286,10 @@ class _Loop:
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
         self.loop.run_forever()
+        tasks = asyncio.all_tasks(self.loop)
+        for task in tasks:
+            task.cancel()
+        self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
         self.loop.close()
 
     def run(self, work: Coroutine[Any, Any, T], within: float) -> T:
@@ -294,6 +301,42 @@ class _Loop:
             self._thread.join(2)
 
 
+class _Tls:
+    """TLS over octets in memory: asyncio's own sends no alert when a handshake fails."""
+
+    def __init__(self, context: ssl.SSLContext, hostname: str | None) -> None:
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        server = hostname is None
+        self._link = context.wrap_bio(self._in, self._out, server_side=server, server_hostname=hostname)
+        self.ready = False
+
+    def open(self, data: bytes) -> bytes:
+        """What was enciphered; raises SSLError."""
+        self._in.write(data)
+        plain = bytearray()
+        try:
+            if not self.ready:
+                self._link.do_handshake()
+                self.ready = True
+                if self._link.selected_alpn_protocol() != "h2":
+                    raise ssl.SSLError(0, "the peer did not negotiate h2")
+            while chunk := self._link.read(_READ):
+                plain += chunk
+        except ssl.SSLWantReadError:
+            pass
+        return bytes(plain)
+
+    def seal(self, data: bytes) -> bytes:
+        """What goes on the wire now, with `data` enciphered when there is some."""
+        if data:
+            self._link.write(data)
+        return self._out.read()
+
+
+def _reason(error: ssl.SSLError) -> str:
+    return error.reason or error.strerror or type(error).__name__
+
+
 class _Connection(asyncio.Protocol):
     """What both sides share: framing, trace, flow control, limits; it lives in the loop's thread alone."""
 
@@ -301,8 +344,9 @@ class _Connection(asyncio.Protocol):
     transport: asyncio.Transport
     flow: Flow
 
-    def __init__(self, trace: Trace, limits: Limits, interface: str) -> None:
-        self.trace, self.limits, self.interface = trace, limits, interface
+    def __init__(self, trace: Trace, limits: Limits, interface: str, tls: _Tls | None) -> None:
+        self.trace, self.limits, self.interface, self._tls = trace, limits, interface, tls
+        self.tls_failure = ""
         self.loop = asyncio.get_running_loop()
         config = H2Configuration(
             client_side=self.client,
@@ -340,19 +384,39 @@ class _Connection(asyncio.Protocol):
         self.flow = Flow("tcp", here, there, bench_opened=self.client)
         self.transport.set_write_buffer_limits(high=self.limits.backlog)
         self.h2.initiate_connection()
-        secured = transport.get_extra_info("ssl_object")
-        if secured is not None and secured.selected_alpn_protocol() != "h2":
-            self.fail("the peer did not negotiate h2 in TLS")
-        elif self.client:
+        if self.client:
             self._incomplete = 0.0
+            if self._tls:
+                self._open(b"")
             self.flush()
 
     def data_received(self, data: bytes) -> None:
         if self.done:
             return
         self.heard = self.loop.time()
-        self._buffer += data
+        self._buffer += self._open(data) if self._tls else data
         self._parse()
+
+    def _open(self, data: bytes) -> bytes:
+        assert self._tls
+        try:
+            plain = self._tls.open(data)
+        except ssl.SSLError as error:
+            self.tls_failure = printable(_reason(error), 200)
+            self._record(True, data[:MAX_FRAME])
+            facts = {"error": self.tls_failure}
+            self.trace.event(self.last, True, self.interface, "TLS FAILED", facts=facts)
+            self._write(b"")
+            self._hang_up()
+            return b""
+        self._write(b"")
+        return plain
+
+    def _write(self, data: bytes) -> None:
+        if self._tls:
+            data = self._tls.seal(data)
+        if data and not self.transport.is_closing():
+            self.transport.write(data)
 
     def _parse(self) -> None:
         try:
@@ -446,7 +510,7 @@ class _Connection(asyncio.Protocol):
 
         An event that `before` adds is thus older than any reaction to what is sent.
         """
-        if self._lead or (self._magic and not self.done):
+        if self._lead or (self._magic and not self.done) or (self._tls and not self._tls.ready):
             return  # the peer speaks first
         data, at, shown = self.h2.data_to_send(), 0, 0
         if self.client and data.startswith(MAGIC):
@@ -461,25 +525,36 @@ class _Connection(asyncio.Protocol):
             at = end
         if before:
             before(shown)
-        if data and not self.transport.is_closing():
-            self.transport.write(data)
+        self._write(data)
 
     def fail(self, why: str, code: ErrorCodes | None = ErrorCodes.PROTOCOL_ERROR) -> None:
         """End a connection whose peer broke HTTP/2 or a limit; code None when h2 has its GOAWAY ready."""
-        if not self.done:
+        if self.done:
+            return
+        if self._lead:
+            self._record(True, b"")
+        if self.last:  # who never said anything broke no protocol
             facts = {"error": printable(why, 200)}
             self.trace.event(self.last, True, self.interface, "HTTP/2 PROTOCOL ERROR", facts=facts)
-            self.shut(code)
+        self.shut(code)
 
     def shut(self, code: ErrorCodes | None = ErrorCodes.NO_ERROR) -> None:
         """Say GOAWAY and close, soon even when the peer does not read."""
         if self.done:
             return
-        self.done = True
+        self.done, self._lead = True, b""
         if code is not None:
             self.h2.close_connection(code)
         self.flush()
-        self.transport.close()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        self.done = True
+        if self.client:
+            self.transport.close()
+        elif not self.transport.is_closing():
+            # Closing at once, with octets unread, would reset the connection under our last words.
+            self.transport.write_eof()
         self.loop.call_later(_CLOSE_S, self.transport.abort)
 
     def pause_writing(self) -> None:
@@ -527,11 +602,16 @@ class _Stream:
     timer: asyncio.TimerHandle | None = None
 
 
+def _size(stream: _Stream) -> int:
+    return len(stream.request.body if stream.request else stream.body)
+
+
 class _Inbound(_Connection):
     """A connection that the peer opened."""
 
     def __init__(self, server: "Server", number: int) -> None:
-        super().__init__(server.trace, server.limits, server.interface)
+        tls = _Tls(server.tls, None) if server.tls else None
+        super().__init__(server.trace, server.limits, server.interface, tls)
         self.server, self.number = server, number
         self.streams: dict[int, _Stream] = {}
 
@@ -562,6 +642,8 @@ class _Inbound(_Connection):
             stream.body += event.data
             if len(stream.body) > self.limits.body:
                 self._refuse(event.stream_id, 413, f"a body of more than {self.limits.body} octets")
+            elif sum(map(_size, self.streams.values())) > self.limits.kept:
+                self._refuse(event.stream_id, 503, f"bodies of more than {self.limits.kept} octets wait")
         elif isinstance(event, h2.events.StreamReset):
             self._drop(event.stream_id, "STREAM RESET", "product" if event.remote_reset else "bench")
         elif isinstance(event, h2.events.StreamEnded) and event.stream_id in self.streams:
@@ -600,8 +682,8 @@ class _Inbound(_Connection):
         stream.body = bytearray()
         try:
             outcome = self.server.handler(request)
-        except Exception as error:  # ours, not the product's: kept for whoever runs the server, and survived
-            self.server.failure = self.server.failure or f"{request.name}: {type(error).__name__}: {error}"
+        except Exception as error:
+            self._ours(request, error)
             outcome = problem(500, "SYSTEM_FAILURE")
         if isinstance(outcome, Later):
             stream.timer = self.loop.call_later(outcome.seconds, self.answer, request, outcome.response)
@@ -616,8 +698,16 @@ class _Inbound(_Connection):
         stream.answered, stream.since = True, self.loop.time()
         if stream.timer:
             stream.timer.cancel()
-        self._send(request.stream, response)
-        self.flush(lambda number: self.server.on_answer(request, response, number))
+        try:
+            self._send(request.stream, response)
+            self.flush(lambda number: self.server.on_answer(request, response, number))
+        except Exception as error:
+            self._ours(request, error)
+            self.shut(ErrorCodes.INTERNAL_ERROR)
+
+    def _ours(self, request: Request, error: Exception) -> None:
+        """Keep what went wrong on our side for whoever runs the server, and survive it."""
+        self.server.failure = self.server.failure or f"{request.name}: {type(error).__name__}: {error}"
 
     def _send(self, number: int, response: Response) -> None:
         fields = [(b":status", str(response.status).encode())]
@@ -661,9 +751,9 @@ class _Inbound(_Connection):
             self.server.on_end(request, how)
 
     def sweep(self, now: float) -> None:
-        super().sweep(now)
         if self.streams:
             self.heard = now  # a held stream is not idleness
+        super().sweep(now)
         late = now - self.limits.partial_s
         for number, stream in list(self.streams.items()):
             if self.done or stream.since > late:
@@ -684,8 +774,8 @@ class Server:
         handler: answers a request, in the server's thread: it must not block. What it raises is answered with
             500 and kept in `failure`.
         trace: gets every frame except PING, PRIORITY, WINDOW_UPDATE and acknowledgements, and the events
-            "STREAM RESET" and "CONNECTION CLOSED" (the peer gave up a request), "HTTP/2 PROTOCOL ERROR" and
-            "REQUEST REFUSED" (a limit).
+            "STREAM RESET" and "CONNECTION CLOSED" (the peer gave up a request), "HTTP/2 PROTOCOL ERROR", "TLS
+            FAILED" and "REQUEST REFUSED" (a limit).
         tls: from `tls_context`; None for cleartext with prior knowledge.
         on_answer: called with request, response and frame number right before an answer leaves.
         on_end: called with the request and "STREAM RESET" or "CONNECTION CLOSED" when it ends unanswered.
@@ -709,33 +799,28 @@ class Server:
     ) -> None:
         self.handler, self.trace, self.on_answer, self.on_end = handler, trace, on_answer, on_end
         self.interface, self.limits = interface, limits or Limits()
-        self.scheme = "https" if tls else "http"
+        self.tls, self.scheme = tls, "https" if tls else "http"
         self.connections: set[_Inbound] = set()
         self.closing = False
         self.failure = ""
         self._count = 0
         try:
+            if not 0 <= address[1] <= 0xFFFF:
+                raise OSError("there is no such port")
             family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
             listener = socket.create_server(address, family=family, backlog=128)
-        except (OSError, OverflowError) as error:
-            why = getattr(error, "strerror", None) or str(error)
+        except OSError as error:
+            why = error.strerror or str(error)
             raise LabError(
                 f"cannot listen on {address[0]}:{address[1]}: {why}. Is the address one of this machine, and "
                 "does no other program listen there?"
             ) from error
         self.address = _address(listener.getsockname())
         self._loop = _Loop(f"sbi {self.address[0]}:{self.address[1]}")
-        self._loop.run(self._listen(listener, tls), 5)
+        self._loop.run(self._listen(listener), 5)
 
-    async def _listen(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
-        loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(
-            self._accept,
-            sock=listener,
-            ssl=tls,
-            ssl_handshake_timeout=self.limits.partial_s if tls else None,
-            ssl_shutdown_timeout=_CLOSE_S if tls else None,
-        )
+    async def _listen(self, listener: socket.socket) -> None:
+        self._listener = await asyncio.get_running_loop().create_server(self._accept, sock=listener)
         self._sweep()
 
     def _accept(self) -> _Inbound:
@@ -745,7 +830,10 @@ class Server:
     def _sweep(self) -> None:
         loop = self._loop.loop
         for connection in list(self.connections):
-            connection.sweep(loop.time())
+            try:
+                connection.sweep(loop.time())
+            except Exception as error:
+                connection.fail(f"{type(error).__name__}: {error}", ErrorCodes.INTERNAL_ERROR)
         self._timer = loop.call_later(min(1.0, self.limits.partial_s / 4), self._sweep)
 
     @property
@@ -806,11 +894,13 @@ class _Outbound(_Connection):
     client = True
 
     def __init__(self, owner: "Client") -> None:
-        super().__init__(owner.trace, owner.limits, owner.interface)
+        tls = _Tls(owner.tls, owner.address[0]) if owner.tls else None
+        super().__init__(owner.trace, owner.limits, owner.interface, tls)
         self.owner = owner
         self.calls: dict[int, _Call] = {}
         self.queue: deque[_Call] = deque()
         self.ended = ""  # the code of the peer's GOAWAY
+        self.settled = False  # whether the peer said how many streams it takes
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.owner.connections.add(self)
@@ -836,7 +926,8 @@ class _Outbound(_Connection):
             self._start()
 
     def _start(self) -> None:
-        most = min(self.h2.remote_settings.max_concurrent_streams, self.limits.streams)
+        allowed = self.h2.remote_settings.max_concurrent_streams if self.settled else _UNSETTLED
+        most = min(allowed, self.limits.streams)
         while self.queue and self.usable and len(self.calls) < most:
             call = self.queue.popleft()
             try:
@@ -857,6 +948,7 @@ class _Outbound(_Connection):
     def handle(self, event: h2.events.Event) -> None:
         call = self.calls.get(getattr(event, "stream_id", None) or 0)
         if isinstance(event, h2.events.RemoteSettingsChanged):
+            self.settled = True
             self._start()
         if call is None:
             return
@@ -872,6 +964,8 @@ class _Outbound(_Connection):
         elif isinstance(event, h2.events.StreamEnded):
             del self.calls[call.stream]
             call.end(Reply(call.status, call.headers, bytes(call.content)))
+            if self.unsent.pop(call.stream, None):  # answered before it had all of the request
+                self.h2.reset_stream(call.stream, ErrorCodes.CANCEL)
         elif isinstance(event, h2.events.StreamReset):
             del self.calls[call.stream]
             self.unsent.pop(call.stream, None)
@@ -890,8 +984,8 @@ class _Outbound(_Connection):
         self.done = True
         self.owner.connections.discard(self)
         how: Answer = Closed()
-        if isinstance(error, ssl.SSLError):
-            how = Refused(f"TLS {error.reason}")
+        if self.tls_failure:
+            how = Refused(f"TLS {self.tls_failure}")
         elif self.ended and self.ended != "GOAWAY NO_ERROR":
             how = Refused(self.ended)
         for call in list(self.calls.values()):
@@ -908,7 +1002,7 @@ class Client:
         address: the peer.
         trace: as for `Server`.
         tls: from `tls_context`; None for cleartext with prior knowledge.
-        interface: the reference point of "HTTP/2 PROTOCOL ERROR".
+        interface: the reference point of "HTTP/2 PROTOCOL ERROR" and "TLS FAILED".
     """
 
     def __init__(
@@ -957,7 +1051,10 @@ class Client:
         ]
         if body and not any(name == b"content-length" for name, _ in fields):
             fields.append((b"content-length", str(len(body)).encode()))
-        return self._loop.run(self._request(fields, body, timeout), timeout + 10)
+        try:
+            return self._loop.run(self._request(fields, body, timeout), timeout + 10)
+        except CancelledError:
+            raise LabError("this SBI client was closed under a request") from None
 
     async def _request(self, fields: list[Field], body: bytes, timeout: float) -> Answer:
         try:
@@ -980,17 +1077,9 @@ class Client:
             host, port = self.address
             loop = asyncio.get_running_loop()
             try:
-                _, self._current = await loop.create_connection(
-                    lambda: _Outbound(self),
-                    host,
-                    port,
-                    ssl=self.tls,
-                    ssl_shutdown_timeout=_CLOSE_S if self.tls else None,
-                )
+                _, self._current = await loop.create_connection(lambda: _Outbound(self), host, port)
             except ConnectionRefusedError:
                 return Refused("connection refused")
-            except ssl.SSLError as error:
-                return Refused(f"TLS {error.reason}")
             except (ConnectionResetError, ConnectionAbortedError, BrokenPipeError):
                 return Closed()
             except OSError as error:
@@ -1023,8 +1112,10 @@ class Client:
             return Silence(timeout)
         except ConnectionRefusedError:
             return Refused("connection refused")
+        except ssl.SSLEOFError:
+            return Closed()
         except ssl.SSLError as error:
-            return Refused(f"TLS {error.reason}")
+            return Refused(f"TLS {_reason(error)}")
         except (ConnectionResetError, ConnectionAbortedError, BrokenPipeError):
             return Closed()
         except OSError as error:

@@ -139,7 +139,7 @@ class Association(ABC):
 
 
 class Listener(ABC):
-    """A passive endpoint; `address` holds the port that was really bound."""
+    """A passive endpoint for one accepting thread; `address` holds the port that was really bound."""
 
     address: Address
 
@@ -301,7 +301,7 @@ _RECVRCVINFO, _EVENT, _REMOTE_UDP_ENCAPS_PORT = 32, 127, 132
 _CMSG_SNDINFO, _CMSG_RCVINFO = 2, 3
 _SNDINFO, _RCVINFO = struct.Struct("=HHIIi"), struct.Struct("=HHHxxIIIIi")
 _EVENTS = (0x8001, 0x8005, 0x8006)  # ASSOC_CHANGE, SHUTDOWN_EVENT, PARTIAL_DELIVERY_EVENT
-_MSG_NOTIFICATION, _MSG_EOR, _ABORT = 0x8000, 0x80, 4
+_MSG_NOTIFICATION, _MSG_EOR = 0x8000, 0x80
 _SPP_HB_ENABLE = 1
 
 
@@ -362,9 +362,12 @@ def _kernel_socket(
     return sock
 
 
-def _wait(sock: socket.socket, events: int, timeout: float) -> bool:
+def _wait(sock: socket.socket, events: int, timeout: float, waker: int = -1) -> bool:
+    """True once `sock` is ready, or `waker` readable, within `timeout` seconds."""
     poll = select.poll()
     poll.register(sock, events)
+    if waker >= 0:
+        poll.register(waker, select.POLLIN)
     return bool(poll.poll(max(timeout, 0) * 1000))
 
 
@@ -372,7 +375,8 @@ class _KernelAssociation(Association):
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._messages = Messages(partial=6, comm_up=0)
-        self._reading = threading.Lock()
+        self._sending, self._reading = threading.Lock(), threading.Lock()
+        self._waker = os.eventfd(0)  # readable once we give up: whoever waits leaves
         self._ended: Ended | None = None
         self.local = sock.getsockname()[:2]
         try:
@@ -415,42 +419,41 @@ class _KernelAssociation(Association):
         return cls(sock)
 
     def send(self, data: bytes, *, stream: int = 0, ppid: int = NGAP_PPID) -> None:
-        if self._sock.fileno() < 0 or self._ended:
+        if self._ended:
             raise self._gone()
         self._check(data, stream)
         info = [(_IPPROTO_SCTP, _CMSG_SNDINFO, _SNDINFO.pack(stream, 0, socket.htonl(ppid), 0, 0))]
         deadline = time.monotonic() + SEND_S
-        while True:
-            try:
-                self._sock.sendmsg([data], info, socket.MSG_NOSIGNAL)
-            except BlockingIOError:
-                if not _wait(self._sock, select.POLLOUT, deadline - time.monotonic()):
-                    raise self._stuck() from None
-            except OSError as problem:
-                raise self._gone() from problem
-            else:
-                return
+        with self._sending:
+            while self._ended is None:
+                try:
+                    self._sock.sendmsg([data], info, socket.MSG_NOSIGNAL)
+                except BlockingIOError:
+                    if not self._wait(select.POLLOUT, deadline):
+                        raise self._stuck() from None
+                except OSError as problem:
+                    raise self._gone() from problem
+                else:
+                    return
+        raise self._gone()
 
     def receive(self, timeout: float) -> Datagram | Ended | None:
         deadline = time.monotonic() + timeout
         with self._reading:
             while self._ended is None:
-                if self._sock.fileno() < 0:
-                    self._ended = Ended.LOST
-                    break
                 try:
                     data, ancillary, flags, _ = self._sock.recvmsg(65536, 128)
                 except BlockingIOError:
-                    if not _wait(self._sock, select.POLLIN, deadline - time.monotonic()):
+                    if not self._wait(select.POLLIN, deadline):
                         return None
                     continue
                 except OSError:
-                    self._ended = Ended.LOST
+                    self._ended = self._ended or Ended.LOST
                     break
                 if not data:
                     self._ended = Ended.CLOSED
                 elif flags & _MSG_NOTIFICATION:
-                    self._ended = self._messages.notice(data)
+                    self._ended = self._ended or self._messages.notice(data)
                 elif message := self._message(data, ancillary, bool(flags & _MSG_EOR)):
                     return message
             return self._ended
@@ -463,31 +466,36 @@ class _KernelAssociation(Association):
         try:
             return self._messages.data(data, whole, stream, socket.ntohl(ppid))
         except LabError:
-            self._end(_ABORT)
+            self._ended = Ended.LOST
+            self._let_go()
             raise
 
     def close(self) -> None:
         deadline = time.monotonic() + CLOSE_S
-        try:
+        with suppress(OSError, LabError):  # it may be gone
             self._sock.shutdown(socket.SHUT_WR)
             while (left := deadline - time.monotonic()) > 0 and not isinstance(self.receive(left), Ended):
                 pass
-        except (OSError, LabError):
-            pass  # not connected any more
         self.abort()
 
     def abort(self) -> None:
-        self._end(_ABORT)
-        # a thread inside receive has been woken by the abort: let it leave before its descriptor goes
-        with self._reading:
-            self._sock.close()
-
-    def _end(self, flag: int) -> None:
-        info = [(_IPPROTO_SCTP, _CMSG_SNDINFO, _SNDINFO.pack(0, flag, 0, 0, 0))]
-        if self._sock.fileno() >= 0 and self._ended is not Ended.CLOSED:
-            with suppress(OSError):  # gone already
-                self._sock.sendmsg([], info, socket.MSG_NOSIGNAL)
         self._ended = self._ended or Ended.LOST
+        if self._waker >= 0:
+            os.eventfd_write(self._waker, 1)
+        with self._sending, self._reading:
+            self._let_go()
+            waker, self._waker = self._waker, -1
+        if waker >= 0:
+            os.close(waker)
+
+    def _let_go(self) -> None:
+        if self._sock.fileno() >= 0 and self._ended is not Ended.CLOSED:
+            # for a one-to-one socket Linux sends ABORT only thus: SCTP_ABORT is refused
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("=ii", 1, 0))
+        self._sock.close()
+
+    def _wait(self, events: int, deadline: float) -> bool:
+        return _wait(self._sock, events, deadline - time.monotonic(), self._waker)
 
 
 def _bind(sock: socket.socket, address: Address) -> None:
@@ -508,19 +516,24 @@ class _KernelListener(Listener):
             self._sock.close()
             raise
         self.address = self._sock.getsockname()[:2]
+        self._accepting, self._waker = threading.Lock(), os.eventfd(0)
 
     def accept(self, timeout: float) -> Association | None:
-        try:
-            if _wait(self._sock, select.POLLIN, timeout):
-                return _KernelAssociation(self._accepted())
-        except (BlockingIOError, ValueError):
-            pass  # taken by another thread, or closed
-        return None
-
-    def _accepted(self) -> socket.socket:
-        sock, _ = self._sock.accept()
-        sock.setblocking(False)
-        return sock
+        with self._accepting:
+            if self._waker < 0 or not _wait(self._sock, select.POLLIN, timeout, self._waker):
+                return None
+            try:
+                sock, _ = self._sock.accept()
+            except BlockingIOError:  # closed, or the association is gone again
+                return None
+            sock.setblocking(False)
+            return _KernelAssociation(sock)
 
     def close(self) -> None:
-        self._sock.close()
+        if self._waker >= 0:
+            os.eventfd_write(self._waker, 1)
+        with self._accepting:
+            self._sock.close()
+            waker, self._waker = self._waker, -1
+        if waker >= 0:
+            os.close(waker)

@@ -352,8 +352,13 @@ class Ue:
         if trusted:
             self._take(message, context)
         self.trace.event(frame, True, "n1", message.name, self.label, facts)
-        if trusted and message.name not in self.held and message.name in self._answers:
+        if message.name in self.held:
+            return
+        if trusted and message.name in self._answers:
             self._answers[message.name](message)
+        elif message.name == "SECURITY MODE COMMAND":
+            cause = bytes([nas.Cause.SECURITY_MODE_REJECTED_UNSPECIFIED])
+            self.send("SECURITY MODE REJECT", {"mm_cause": cause}, header=nas.Header.PLAIN)
 
     def _open(self, secured: nas.Secured, frame: int, facts: dict[str, Any]) -> tuple[Context | None, bytes]:
         """Verify and decipher with the context in force, or with the new one that the message brings."""

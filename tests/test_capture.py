@@ -6,6 +6,7 @@ import shutil
 import socket
 import struct
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -373,6 +374,14 @@ def test_same_frames_give_the_same_octets(tmp_path: Path) -> None:
     assert one.read_bytes() == two.read_bytes()
 
 
+def test_a_reader_of_the_old_file_keeps_it_whole(tmp_path: Path) -> None:
+    path = tmp_path / "capture.pcapng"
+    path.write_bytes(b"old")
+    with path.open("rb") as reader:
+        write(path, scenario(), started=STARTED)
+        assert reader.read() == b"old"
+
+
 @pytest.mark.parametrize(
     ("frame", "why"),
     [
@@ -503,9 +512,10 @@ def test_align_sees_a_changed_octet_a_wrong_ppid_and_a_lost_fragment() -> None:
         sctp_packet(data_chunk(1, b"x" * 500 + b"a")),
         sctp_packet(data_chunk(2, b"y", "b")),
         sctp_packet(data_chunk(4, b"y", "e")),
+        sctp_packet(data_chunk(5, b"yy")),
     )
     frames = [user(b"x" * 500 + b"b"), user(b"yy"), user(b"y"), Frame(0, False, N2, b"x" * 500 + b"a", 0, 61)]
-    assert align(frames, packets) == {}
+    assert align(frames, packets) == {2: 4}
     assert align([user(b"x" * 500 + b"a")], packets) == {1: 1}
 
 
@@ -517,6 +527,7 @@ def test_align_survives_garbage() -> None:
     cut = [data[:size] for data in whole for size in range(len(data))]
     noise = [os.urandom(size) for size in range(120)]
     assert align([user(b"hello, world")], wire(*cut, *noise)) == {}
+    assert align([user(b"hello,")], wire(whole[0][: whole[0].index(b"hello,") + 6])) == {}
     zero_length = whole[0][:46] + bytes(4) + whole[0][50:]
     assert align([user(b"hello, world")], wire(zero_length, whole[0])) == {1: 2}
 
@@ -560,6 +571,16 @@ def test_align_of_http2_by_stream_although_header_blocks_differ() -> None:
     assert found[4] >= 7
     changed = [*frames[:1], Frame(0, False, OLD, post(1, "/a", body.replace(b"x", b"y")))]
     assert align(changed, packets) == {1: 2}
+    assert align(frames[2:3], packets) == {1: found[3]}
+    gap = packets[:-2]
+    assert align(frames, [*gap[:3], *gap[5:], packets[-1]]) == {1: 2, 5: len(packets) - 3}
+
+
+def test_align_of_equal_pieces_of_a_body() -> None:
+    pieces = [tcp_segment(OLD, False, 1 + 109 * n, http2(0, 0, 1, b"a" * 100)) for n in range(3)]
+    frames = [Frame(0, False, OLD, http2(0, 0, 1, b"a" * 100)) for _ in range(4)]
+    assert align(frames, wire(*pieces)) == {1: 1, 2: 2, 3: 3}
+    assert align(frames, wire(pieces[0], pieces[2])) == {1: 1}  # nobody knows what the lost one held
 
 
 def test_align_of_a_connection_that_is_older_or_opened_anew() -> None:
@@ -657,20 +678,52 @@ def test_wire_is_bounded_and_says_so(net: ExitStack, monkeypatch: pytest.MonkeyP
     (one, _), (_, there) = udp_socket(net), udp_socket(net)
     recorder = WireCapture(["lo"], udp=[there])
     recorder.start()
-    for n in range(15):
+    for n in range(10):
         one.sendto(b"%d" % n, there)
+    later = threading.Timer(0.3, one.sendto, (b"10", there))
+    later.start()
     begun = time.monotonic()
-    packets = recorder.stop([user(b"never sent")], within=20)
+    packets = recorder.stop([user(b"never sent")], within=20)  # has nothing more to wait for
+    later.join()
     assert [int(p.data[42:]) for p in packets] == list(range(10))
     assert "10 packets" in recorder.overflow
     assert time.monotonic() - begun < 10
-    monkeypatch.setattr(capture, "MAX_OCTETS", 100)
+    monkeypatch.setattr(capture, "MAX_OCTETS", 110)
     recorder.start()
     assert recorder.overflow == ""
-    for _ in range(3):
-        one.sendto(b"x" * 20, there)
-    assert len(recorder.stop()) == 1
+    for size in (20, 20, 1):  # the last would fit, but after a gap
+        one.sendto(b"x" * size, there)
+    assert [len(p.data) for p in recorder.stop()] == [62]
     assert recorder.overflow
+
+
+@pytest.mark.root
+def test_stop_ends_although_packets_go_on_coming(net: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    take_apart = capture._segment
+    read: list[bytes] = []
+
+    def slowly(packet: bytes) -> object:
+        read.append(packet)
+        time.sleep(0.001)
+        return take_apart(packet)
+
+    monkeypatch.setattr(capture, "_segment", slowly)  # slower than they come
+    monkeypatch.setattr(capture, "_BACKLOG", 4096)
+    monkeypatch.setattr(capture, "MAX_FRAMES", 100)
+    _, there = udp_socket(net)
+    flood = "import socket as s, time; t = s.socket(s.AF_INET, s.SOCK_DGRAM); e = time.time() + 15\n"
+    flood += f"while time.time() < e: t.sendto(b'x', {there})"
+    recorder = WireCapture(["lo"], udp=[there])
+    recorder.start()
+    with subprocess.Popen([sys.executable, "-c", flood]) as process:
+        try:
+            while not recorder.overflow:
+                time.sleep(0.01)
+            before = len(read)
+            assert len(recorder.stop()) == 100
+            assert len(read) - before < 200  # the backlog, which holds a dozen
+        finally:
+            process.kill()
 
 
 @pytest.mark.root

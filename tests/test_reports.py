@@ -16,6 +16,7 @@ from assay.case import Control, Event, Watch, to_json
 from assay.errors import UsageError
 from assay.reports import FORMATS, render, sequence
 from assay.reports.common import one_line, shown
+from assay.reports.junit import legal
 from assay.verdict import Outcome, Verdict
 from drivers.interfaces import Capability
 from testsuites.ts_33_512.test_ue_sec_cap_handling import Seen
@@ -292,10 +293,15 @@ def test_links_lead_to_what_is_there(campaign: Campaign) -> None:
             assert (campaign.path / unquote(href)).is_file()
 
 
+@pytest.mark.parametrize("where", ["header", "records"])
 @pytest.mark.parametrize("name", FORMATS)
-def test_seeded_faults_are_said(tmp_path: Path, name: str) -> None:
+def test_seeded_faults_are_said(tmp_path: Path, name: str, where: str) -> None:
     sentence = "seeded fault smc-null is on: this is a demonstration, not a product result"
-    faulty = render(make(tmp_path / "faulty", faults=("smc-null",)), name)
+    campaign = make(tmp_path / "faulty", faults=("smc-null",))
+    paths = campaign.path.rglob("record.json") if where == "header" else [campaign.path / "campaign.json"]
+    for path in paths:
+        path.write_bytes(re.sub(rb'"faults": \[[^]]*\]', b'"faults": []', path.read_bytes()))
+    faulty = render(Campaign.open(campaign.path), name)
     clean = render(make(tmp_path / "clean"), name)
     assert (
         (json.loads(faulty)["campaign"]["faults"] == ["smc-null"]) if name == "json" else sentence in faulty
@@ -401,12 +407,15 @@ def test_hostile_names_get_no_link(tmp_path: Path) -> None:
 
 def test_shown() -> None:
     assert (
-        shown("a\x1b[0m\x7f\u202eb\u200b\ud800\ue000") == "a\u241b[0m\u2421⟨U+202E⟩b⟨U+200B⟩⟨U+D800⟩⟨U+E000⟩"
+        shown("a\x1b[0m\x7f\u202eb\u200b\ud800\ue000")
+        == "a⟨U+001B⟩[0m⟨U+007F⟩⟨U+202E⟩b⟨U+200B⟩⟨U+D800⟩⟨U+E000⟩"
     )
     assert shown("é ü 漢字 ✓") == "é ü 漢字 ✓"
     assert shown("e" + "\u0301" * 5) == "e" + "\u0301" * 3 + "⟨U+0301⟩" * 2
     assert shown("x" * 12, 10) == "x" * 10 + "… (2 more characters)"
+    assert legal("a\x00\x1b\ufffe\ud800b\u202e") == "ab⟨U+202E⟩"
     assert one_line(" a\n\n b ") == "a b"
+    assert one_line("y" * 1_000_000, 10) == "y" * 10 + "… (999990 more characters)"
 
 
 # --- the drawing ------------------------------------------------------------------------------------------

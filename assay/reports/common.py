@@ -27,8 +27,8 @@ PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 def shown(text: object, limit: int = 2000) -> str:
     """Text as a reader may see it: cut, and with everything visible that steers a terminal or the eye.
 
-    Control characters become control pictures, invisible ones (bidirectional overrides, lone surrogates,
-    zero-width ones, unassigned ones) their code point.
+    Control characters and invisible ones (bidirectional overrides, lone surrogates, zero-width ones and
+    unassigned ones) become their code point.
     """
     whole = str(text)
     rest = len(whole) - limit
@@ -36,18 +36,16 @@ def shown(text: object, limit: int = 2000) -> str:
     for char in whole[:limit]:
         category = unicodedata.category(char)
         marks = marks + 1 if category in ("Mn", "Me") else 0
-        if char < " " or char == "\x7f":
-            out.append("\u2421" if char == "\x7f" else chr(0x2400 + ord(char)))
-        elif category in HIDDEN or marks > MARKS:
-            out.append(f"\u27e8U+{ord(char):04X}\u27e9")
-        else:
-            out.append(char)
+        odd = category in HIDDEN or marks > MARKS
+        out.append(f"\u27e8U+{ord(char):04X}\u27e9" if odd else char)
     return "".join(out) + (f"\u2026 ({rest} more characters)" if rest > 0 else "")
 
 
 def one_line(text: object, limit: int = 500) -> str:
-    """`shown`, with every run of blanks as one."""
-    return re.sub(r"\s+", " ", shown(str(text)[: limit * 4].strip().replace("\n", " "), limit))
+    """`shown`, with every run of blanks and line ends as one blank."""
+    whole = str(text).strip()
+    rest = len(whole) - limit
+    return shown(" ".join(whole[:limit].split())) + (f"\u2026 ({rest} more characters)" if rest > 0 else "")
 
 
 def value(facts: object, limit: int = 80) -> str:
@@ -138,11 +136,6 @@ def entry(planned: Planned) -> TestCase | None:
 def spec_name(key: str) -> str:
     """`TS 33.512` for `ts_33_512`."""
     return catalogue.load(key).spec if key in SPECS else key
-
-
-def title(key: str) -> str:
-    """What a specification is about; empty for one that this version does not have."""
-    return catalogue.load(key).title if key in SPECS else ""
 
 
 def href(planned: Planned, name: str) -> str:

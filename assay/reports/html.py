@@ -31,7 +31,6 @@ from assay.reports.common import (
     product,
     shown,
     spec_name,
-    title,
     value,
     words,
 )
@@ -61,6 +60,7 @@ class Ref:
 
     text: str
     href: str
+    said: str
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def render(campaign: Campaign) -> str:
         lstrip_blocks=True,
         finalize=_visible,
     )
-    environment.filters |= {"line": one_line, "value": value, "spec": spec_name, "about": title}
+    environment.filters |= {"line": one_line, "value": value, "spec": spec_name, "when": _when}
     return environment.get_template("report.html.jinja").render(
         id=identity(campaign),
         judge=JUDGE,
@@ -160,6 +160,11 @@ def render(campaign: Campaign) -> str:
 def _visible(found: Any) -> Any:
     """Applied to whatever the template puts out, before it is escaped."""
     return found if isinstance(found, (Markup, int, float)) else shown(found)
+
+
+def _when(stamp: object) -> str:
+    """An ISO 8601 time of the records as people read it."""
+    return re.sub(r"(?<=\d)T(?=\d\d:\d\d:\d\d)", " ", str(stamp)[:60]).replace("+00:00", " UTC")
 
 
 def _mapping(found: Any) -> dict[str, Any]:
@@ -222,13 +227,18 @@ def _variant(campaign: Campaign, anchors: Anchors, case: TestCase | None, result
         conditions = tuple((name, value(held, 500)) for name, held in record.conditions.items())
         took = finite(record.seconds)
     links = {file.name: file.href for file in files}
+    drawn = sequence.draw(attempts, verdict.refs)
+    refs = tuple(
+        Ref(ref, links.get(ref.partition("#")[0], ""), drawn.said(ref) if drawn else "")
+        for ref in verdict.refs[:50]
+    )
     return Shown(
         anchor=anchors(planned.spec, planned.slug, planned.variant),
         result=result,
         entry=known,
-        refs=tuple(Ref(ref, links.get(ref.partition("#")[0], "")) for ref in verdict.refs[:50]),
+        refs=refs,
         controls=sequence.controls(attempts),
-        sequence=sequence.draw(attempts, verdict.refs),
+        sequence=drawn,
         files=files,
         conditions=conditions,
         banner=banner(words(record.conditions.get("faults"))) if record else "",

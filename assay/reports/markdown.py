@@ -22,7 +22,7 @@ SIGNS = {
     "NOT_APPLICABLE": "\u2796",
     "NOT_RUN": "\u23f8\ufe0f",
 }
-SPECIAL = re.compile(r"[\\`*_{}\[\]()<>!|~&$]|:(?=//)|(?<=[wW])\.|[#@](?=\S)")
+SPECIAL = re.compile(r"[\\`*_\[\]<>!|~&$]|:(?=//)|(?<=[wW])\.|[#@](?=\S)")
 
 
 def cell(text: object, limit: int = 300) -> str:

@@ -3,7 +3,7 @@
 import heapq
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from assay.campaign import Attempt
@@ -13,6 +13,8 @@ from assay.reports.common import one_line, shown, value
 MOST = 60  # messages a drawing holds, apart from those that decide and their neighbours
 DECIDING = 40
 COLUMN, ROW, LEFT, TOP = 148, 27, 112, 52
+PANEL = 34  # rows of a drawing at most, which then fits a printed page
+CHARACTER, SPILL = 6.6, 130  # width of a character; what a text may take beyond the last lifeline
 UE, GNB, AMF = "UE", "gNB (bench)", "AMF under test"
 PEERS = {
     "n12": "AUSF (bench)",
@@ -32,7 +34,7 @@ KEY_FACTS = {
     "header": "security header",
     "count": "COUNT",
     "mac_ok": "MAC verifies",
-    "mac_good": "MAC sent right",
+    "mac_good": "MAC right",
     "identity_type": "identity type",
     "res_star": "RES*",
     "status": "status",
@@ -50,11 +52,11 @@ class Row:
     event: Event | None
     omitted: int = 0
     decides: bool = False
-    carrier: str = ""
     y: int = 0
     x1: int = 0
     x2: int = 0
     label: str = ""
+    anchor: str = "middle"
     facts: str = ""
     sender: str = ""
     receiver: str = ""
@@ -66,21 +68,34 @@ class Row:
         return f"{self.x2},{self.y} {back},{self.y - 4} {back},{self.y + 4}"
 
     @property
-    def middle(self) -> int:
-        """Where the text of the arrow is centred."""
-        return (self.x1 + self.x2) // 2
+    def text_x(self) -> int:
+        """Where the text of the arrow is anchored."""
+        if self.anchor == "middle":
+            return (self.x1 + self.x2) // 2
+        return min(self.x1, self.x2) + 9 if self.anchor == "start" else max(self.x1, self.x2) - 9
 
 
 @dataclass(frozen=True)
 class Sequence:
-    """A drawing: lifelines with their places, rows, and how large it is."""
+    """The rows of a variant, and the lifelines with their places."""
 
     lifelines: tuple[tuple[str, int], ...]
     rows: tuple[Row, ...]
     messages: int  # in the record, without carriers
     carriers: int
     width: int
-    height: int
+    panel: int  # rows of each drawing
+
+    @property
+    def panels(self) -> list[tuple[tuple[Row, ...], int]]:
+        """The rows of each drawing, and how high it is."""
+        cut = [self.rows[n : n + self.panel] for n in range(0, len(self.rows), self.panel)]
+        return [(rows, rows[-1].y + ROW // 2) for rows in cut]
+
+    def said(self, ref: str) -> str:
+        """What the messages of a frame were, in words; empty when none of them is shown."""
+        found = (row for row in self.rows if row.event and row.event.ref == ref)
+        return "; ".join(f"{one_line(row.event.name, 80)}: {row.facts}" for row in found if row.event)
 
     @property
     def omitted(self) -> int:
@@ -169,7 +184,11 @@ def label(name: str, room: int) -> str:
 def key_facts(event: Event, carrier: str) -> str:
     """The facts of an event in words: the ones judges look at first."""
     known = [k for k in KEY_FACTS if k in event.facts]
-    others = heapq.nsmallest(MAX_FACTS, (k for k in event.facts if k not in KEY_FACTS and k not in MINOR))
+    others = heapq.nsmallest(
+        MAX_FACTS,
+        (k for k in event.facts if k not in KEY_FACTS and k not in MINOR),
+        key=lambda k: (k == "body", k),
+    )
     parts = [
         f"{KEY_FACTS.get(k, shown(k, 40))} {value(event.facts[k])}" for k in (known + others)[:MAX_FACTS]
     ]
@@ -189,33 +208,38 @@ def draw(attempts: Iterable[Attempt], refs: Iterable[str]) -> Sequence | None:
     occur = {line for e in (listed[p] for p in places) for line in ends(e)}
     names = [UE, GNB, AMF, *(peer for peer in (*PEERS.values(), OTHER) if peer in occur)]
     x = {name: LEFT + COLUMN * i + COLUMN // 2 for i, name in enumerate(names)}
+    width = LEFT + COLUMN * len(names) + (SPILL if len(names) > 3 else 0)
     rows: list[Row] = []
-    y, last = TOP, -1
-    for place in places:
+    last = -1
+    for place in (*places, len(listed)):
         if place > last + 1:
-            y += ROW
-            rows.append(Row(None, place - last - 1, y=y))
-        last, event = place, listed[place]
-        y += ROW
-        sender, receiver = ends(event)
-        carrier = carriers.get(event.ref, "") if event.interface == "n1" else ""
-        room = abs(x[sender] - x[receiver]) // 7 - 1
-        rows.append(
-            Row(
-                event,
-                decides=event.ref in deciding,
-                carrier=carrier,
-                y=y,
-                x1=x[sender],
-                x2=x[receiver],
-                label=label(event.name, max(room, 20)),
-                facts=key_facts(event, carrier),
-                sender=sender,
-                receiver=receiver,
-            )
-        )
-    if last < len(listed) - 1:
-        y += ROW
-        rows.append(Row(None, len(listed) - 1 - last, y=y))
-    width = LEFT + COLUMN * len(names)
-    return Sequence(tuple(x.items()), tuple(rows), len(listed), len(found) - len(listed), width, y + ROW)
+            rows.append(Row(None, place - last - 1))
+        last = place
+        if place < len(listed):
+            rows.append(_message(listed[place], deciding, carriers, x, width))
+    panel = -(-len(rows) // -(-len(rows) // PANEL))  # drawings of one length
+    placed = tuple(replace(row, y=TOP + ROW * (1 + n % panel)) for n, row in enumerate(rows))
+    return Sequence(tuple(x.items()), placed, len(listed), len(found) - len(listed), width, panel)
+
+
+def _message(
+    event: Event, deciding: set[str], carriers: dict[str, str], x: dict[str, int], width: int
+) -> Row:
+    sender, receiver = ends(event)
+    carrier = carriers.get(event.ref, "") if event.interface == "n1" else ""
+    left, right = sorted((x[sender], x[receiver]))
+    room, anchor = int((right - left - 12) / CHARACTER), "middle"
+    if len(event.name) > room:  # a text too long for its arrow runs on, away from the product
+        anchor = "end" if right == x[AMF] else "start"
+        room = int(((right - LEFT if anchor == "end" else width - left) - 12) / CHARACTER)
+    return Row(
+        event,
+        decides=event.ref in deciding,
+        x1=x[sender],
+        x2=x[receiver],
+        label=label(event.name, min(room, 48)),
+        anchor=anchor,
+        facts=key_facts(event, carrier),
+        sender=sender,
+        receiver=receiver,
+    )

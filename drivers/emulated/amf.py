@@ -26,7 +26,7 @@ FLOOD = 2000
 LINGER_S = 10.0  # how long a gNB may take for UE CONTEXT RELEASE COMPLETE
 MAX_QUEUE = 100_000
 END_S = 1.5
-NG_RESET = 20
+NG_RESET, RESET_TYPE, RESET_CONNECTIONS = 20, 88, 111  # TS 38.413 clauses 9.4.3 and 9.4.7
 
 
 class Link:
@@ -172,7 +172,7 @@ class Gnb:
         elif pdu.name == "InitialUEMessage":
             self._initial(pdu)
         elif pdu.name == "NGReset":
-            self._reset()
+            self._reset(pdu)
         elif pdu.name != "ErrorIndication":
             self._associated(pdu)
 
@@ -221,11 +221,18 @@ class Gnb:
         if "flood" in self.faults:
             link.flood()
 
-    def _reset(self) -> None:
-        """NG Reset of the whole interface or of a part: all UEs go idle (clause 8.7.4)."""
-        for link in list(self.links.values()):
+    def _reset(self, pdu: ngap.Pdu) -> None:
+        """NG Reset of the whole interface or of a part of it: its UEs go idle (clause 8.7.4)."""
+        kind, what = pdu.get(RESET_TYPE) or ("", [])
+        ies: tuple[ngap.Ie, ...] = ()
+        lost = list(self.links.values())
+        if kind == "partOfNG-Interface":
+            named = [(item.get("aMF-UE-NGAP-ID"), item.get("rAN-UE-NGAP-ID")) for item in what]
+            lost = [link for link in lost if any(link.amf_id == a or link.ran_id == r for a, r in named)]
+            ies = (ngap.Ie(RESET_CONNECTIONS, "ignore", what),)
+        for link in lost:
             self.drop(link)
-        self.send(ngap.Pdu("successfulOutcome", NG_RESET, "reject", "NGResetAcknowledge"))
+        self.send(ngap.Pdu("successfulOutcome", NG_RESET, "reject", "NGResetAcknowledge", ies))
 
     def _associated(self, pdu: ngap.Pdu) -> None:
         """A message for a UE that has a connection here."""

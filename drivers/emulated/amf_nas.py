@@ -220,7 +220,7 @@ class N1(Signalling):
         if isinstance(subscribed, Answer) and not self._emergency:
             refused = subscribed.status in (403, 404)
             raise self._reject(Cause.SERVICES_NOT_ALLOWED if refused else Cause.CONGESTION)
-        result = RegistrationResult.ACCESS_3GPP
+        result: int = RegistrationResult.ACCESS_3GPP
         ies = {
             "tai_list": nas.encode_tai_list(self.config.plmn, [self.config.tac]),
             "network_feature_support": b"\x04\0" if self.config.emergency else b"\0\0",

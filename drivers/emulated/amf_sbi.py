@@ -23,6 +23,7 @@ from drivers.sbi import Client, Part, join_parts, split_parts
 AUSF = "/nausf-auth/v1/ue-authentications"
 SMF = "/nsmf-pdusession/v1/sm-contexts"
 JSON = "application/json"
+ACCEPTED = f"{JSON}, application/3gppHal+json, application/problem+json, multipart/related"
 N1_PART = "n1SmMsg"
 MAX_CALLS = 64
 
@@ -225,7 +226,7 @@ class Sbi:
     def _exchange(self, method: str, uri: str, body: dict[str, Any] | None, container: bytes) -> Answer:
         parts = urlsplit(uri)
         address = parts.hostname or "", parts.port or 80
-        headers = [("accept", f"{JSON}, application/problem+json, multipart/related")]
+        headers = [("accept", ACCEPTED)]
         octets = b""
         if body is not None:
             kind, octets = JSON, json.dumps(body).encode()

@@ -4,7 +4,8 @@ import asyncio
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from drivers.codecs import nas, ngap
 from drivers.codecs.nas import Header, Snssai
@@ -54,7 +55,8 @@ class Link(Protocol):
         ...
 
 
-class Uplink(NamedTuple):
+@dataclass(frozen=True)
+class Uplink:
     """An uplink message that may be processed, and what its protection proved."""
 
     message: nas.Message
@@ -140,6 +142,8 @@ class Signalling(ABC):
         while not self._left:
             if uplink is None:
                 uplink = self._admit(await self._inbox.get())
+                if uplink is None and self.context is None:
+                    self._leave(UNSPECIFIED)  # nothing to begin with
             if uplink is not None:
                 try:
                     await self._serve(uplink)

@@ -3,17 +3,15 @@
 import ctypes
 import os
 import socket
-import struct
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
-from qemu.contract import BOUND, CONTRACT, ROOT, Lab, listening_works_here_too, received
-from qemu.contract import streams_and_ppids_come_back_exactly as streams_and_ppids
+from qemu.contract import BOUND, BRIEF, CONTRACT, ROOT, Lab, assert_the_wire, received, sniffed
 
 from drivers import _usrsctp, sctp
 
@@ -24,7 +22,7 @@ def free_udp_port() -> int:
         return int(probe.getsockname()[1])
 
 
-OURS, THEIRS = free_udp_port(), free_udp_port()
+OURS, THEIRS, OTHER = (free_udp_port() for _ in range(3))
 IN_UDP = Lab("usrsctp", ours=OURS, theirs=THEIRS)
 OVER_IP = Lab("usrsctp")
 root, daemon = pytest.mark.root, pytest.mark.daemon
@@ -63,7 +61,7 @@ def test_contract(contract: Callable[[Lab], None], lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("lab", LABS6)
-@pytest.mark.parametrize("contract", [streams_and_ppids, listening_works_here_too], ids=["connect", "listen"])
+@pytest.mark.parametrize("contract", BRIEF, ids=lambda contract: contract.__name__)
 def test_ipv6(contract: Callable[[Lab], None], lab: Lab) -> None:
     contract(lab)
 
@@ -92,104 +90,31 @@ def relayed() -> Iterator[tuple[Lab, list[bytes]]]:
         thread = threading.Thread(target=pass_on)
         thread.start()
         try:
-            yield Relayed("usrsctp", ours=OURS, theirs=THEIRS, relay=relay.getsockname()[1]), packets
+            yield replace(IN_UDP, via=relay.getsockname()[1]), packets
         finally:
             over.set()
             thread.join()
 
 
-class Relayed(Lab):
-    """Our side sends to the relay; the peer needs no word of it: it learns the port from the packets."""
-
-    def __init__(self, backend: str, *, ours: int, theirs: int, relay: int) -> None:
-        super().__init__("usrsctp", ours=ours, theirs=theirs)
-        object.__setattr__(self, "relay", relay)
-
-    @property
-    def udp(self) -> sctp.Udp:
-        return sctp.Udp(self.ours, self.relay)  # type: ignore[attr-defined]
+@daemon
+def test_the_wire_in_udp() -> None:
+    with relayed() as (lab, packets):
+        assert_the_wire(lab, packets)
 
 
-@contextmanager
-def sniffed() -> Iterator[tuple[Lab, list[bytes]]]:
-    """The lab over IP, and all SCTP packets on the loopback interface."""
-    packets: list[bytes] = []
-    over = threading.Event()
-    with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800)) as tap:
-        tap.bind(("lo", 0x0800))
-        tap.settimeout(0.1)
-
-        def watch() -> None:
-            while not over.is_set():
-                try:
-                    packet, source = tap.recvfrom(65536)
-                except TimeoutError:
-                    continue
-                if packet[9] == 132 and source[2] != socket.PACKET_OUTGOING:
-                    packets.append(packet[(packet[0] & 15) * 4 :])
-
-        thread = threading.Thread(target=watch)
-        thread.start()
-        try:
-            yield OVER_IP, packets
-        finally:
-            over.set()
-            thread.join()
-
-
-def data_chunks(packet: bytes) -> Iterator[bytes]:
-    """The DATA chunks of an SCTP packet (RFC 9260 section 3.3.1)."""
-    at = 12
-    while at < len(packet):
-        kind, _, length = struct.unpack_from("!BBH", packet, at)
-        if kind == 0:
-            yield packet[at : at + length]
-        at += (length + 3) & ~3
-
-
-def crc32c(data: bytes) -> int:
-    """RFC 9260 appendix A, bit by bit."""
-    crc = 0xFFFFFFFF
-    for octet in data:
-        crc ^= octet
-        for _ in range(8):
-            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
-    return crc ^ 0xFFFFFFFF
-
-
-@pytest.mark.parametrize(
-    "wire",
-    [pytest.param(relayed, marks=daemon), pytest.param(sniffed, marks=[daemon, root])],
-    ids=["udp", "ip"],
-)
-def test_ppid_stream_and_checksum_on_the_wire(wire: Callable[[], Iterator[tuple[Lab, list[bytes]]]]) -> None:
-    with wire() as (lab, packets):  # type: ignore[attr-defined]
-        with lab.pair() as (association, _):
-            association.send(b"an NGAP message", stream=5)
-            assert received(association) == sctp.Datagram(b"an NGAP message", 5, 60)
-            ours, theirs = association.local[1], association.peer[1]
-        deadline = time.monotonic() + BOUND
-        while len(chunks := list(flights(packets, ours, theirs))) < 2 and time.monotonic() < deadline:
-            time.sleep(0.01)
-    assert {source for source, _ in chunks} == {ours, theirs}
-    for _, chunk in chunks:
-        assert chunk[8:10] == b"\x00\x05"
-        assert chunk[12:16] == b"\x00\x00\x00\x3c"
-        assert chunk[16:] == b"an NGAP message"
-    for packet in packets:
-        if {*struct.unpack_from("!HH", packet)} == {ours, theirs}:
-            assert crc32c(packet[:8] + bytes(4) + packet[12:]) == struct.unpack_from("<I", packet, 8)[0]
-
-
-def flights(packets: list[bytes], *ports: int) -> Iterator[tuple[int, bytes]]:
-    """Every DATA chunk between two ports with the port it came from."""
-    for packet in packets:
-        source, target = struct.unpack_from("!HH", packet)
-        if {source, target} == set(ports):
-            yield from ((source, chunk) for chunk in data_chunks(packet))
+@daemon
+@root
+def test_the_wire_over_ip() -> None:
+    with sniffed() as packets:
+        assert_the_wire(OVER_IP, packets)
 
 
 # --- libusrsctp's own traps ---------------------------------------------------------------------------
+
+
+def move_to(port: int) -> None:
+    """Let the one stack of this process use, and so free, another UDP port."""
+    sctp.listen(("127.0.0.1", 0), udp=sctp.Udp(port), backend="usrsctp").close()
 
 
 @daemon
@@ -207,8 +132,8 @@ def test_a_second_udp_port_needs_the_first_to_be_free() -> None:
         sctp.listen(("127.0.0.1", 0), udp=sctp.Udp(OURS), backend="usrsctp"),
         pytest.raises(sctp.Unreachable, match=f"already runs over UDP port {OURS}"),
     ):
-        sctp.listen(("127.0.0.1", 0), udp=sctp.Udp(THEIRS), backend="usrsctp")
-    sctp.listen(("127.0.0.1", 0), udp=sctp.Udp(THEIRS), backend="usrsctp").close()
+        move_to(OTHER)
+    move_to(OTHER)
 
 
 @daemon
@@ -236,7 +161,7 @@ def test_raw_ip_without_the_capability_is_told() -> None:
 ENDS = {
     "open association": "",
     "reading thread": "threading.Thread(target=association.receive, args=(60,), daemon=True).start()",
-    "open listener": "sctp.listen(('127.0.0.1', 0), udp=association_udp, backend='usrsctp')",
+    "open listener": "sctp.listen(('127.0.0.1', 0), udp=udp, backend='usrsctp')",
     "connecting": "threading.Thread(target=nobody, daemon=True).start()",
     "full inbox": "association.send(b'!flood'); time.sleep(1)",
     "exec": "subprocess.run(['true'], check=True)",
@@ -251,16 +176,17 @@ def test_the_process_ends_cleanly(end: str) -> None:
     code = f"""if True:
         import multiprocessing, os, subprocess, sys, threading, time
         from drivers import sctp
-        association_udp = sctp.Udp({OURS}, {THEIRS})
+        udp = sctp.Udp({OURS}, {THEIRS})
         def nobody():
-            try: sctp.connect(("127.0.0.1", 9), udp=association_udp, backend="usrsctp", timeout=60)
+            try: sctp.connect(("127.0.0.1", 9), udp=udp, backend="usrsctp", timeout=60)
             except sctp.Unreachable: pass
         if __name__ == "__main__":
-            association = sctp.connect(("127.0.0.1", int(sys.argv[1])), udp=association_udp, backend="usrsctp")
+            peer = "127.0.0.1", int(sys.argv[1])
+            association = sctp.connect(peer, udp=udp, backend="usrsctp")
             {ENDS[end]}
             association.send(b"!mute")
     """
-    sctp.listen(("127.0.0.1", 0), udp=sctp.Udp(free_udp_port()), backend="usrsctp").close()  # leave OURS
+    move_to(OTHER)
     with IN_UDP.peer("echo") as peer:
         command = [sys.executable, "-X", "dev", "-c", code, str(peer.address()[1])]
         run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=BOUND)
@@ -278,7 +204,7 @@ def test_a_forked_child_is_told_to_spawn() -> None:
             sctp.listen(("127.0.0.1", 0), udp=sctp.Udp({OURS}), backend="usrsctp")
         os.wait()
     """
-    sctp.listen(("127.0.0.1", 0), udp=sctp.Udp(THEIRS), backend="usrsctp").close()  # leave OURS
+    move_to(OTHER)
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=BOUND
     )
@@ -290,7 +216,9 @@ def test_a_forked_child_is_told_to_spawn() -> None:
 
 
 def test_importing_the_module_loads_no_library() -> None:
-    code = "import sys; from drivers import sctp; sys.exit('cffi' in sys.modules or 'drivers._usrsctp' in sys.modules)"
+    code = (
+        "import sys, drivers.sctp; sys.exit(not sys.modules.keys().isdisjoint({'cffi', 'drivers._usrsctp'}))"
+    )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=BOUND)
 
 

@@ -165,7 +165,8 @@ def test_security_mode_complete_is_verified(amf: AmfBench) -> SeenWrongMac:
     if command is None:
         return SeenWrongMac(before, None, Watch("not sent", 0.0, ()), before)
     amf.stimulus()
+    mark = amf.mark()
     ue.complete_security_mode(ia=2 if command.facts["ia"] == 1 else 1)
-    wrong = amf.watch("SECURITY MODE COMPLETE with a wrong MAC", amf.timers.after_replay_s, ue)[0]
+    wrong = amf.watch("SECURITY MODE COMPLETE with a wrong MAC", amf.timers.after_replay_s, ue, since=mark)[0]
     ue.held.clear()
     return SeenWrongMac(before, command, wrong, amf.completes(ue, "the correct SECURITY MODE COMPLETE"))

@@ -66,8 +66,9 @@ def test_faulty_or_missing_mac(amf: AmfBench, variant: str) -> Seen:
     bad, calm = [], []
     amf.stimulus()
     for what, how in STIMULI[variant] if before.worked else ():
+        mark = amf.mark()
         ue.session_request(SESSION, **({"count": count} | how))
-        watches = amf.watch(what, amf.timers.watch_s, ue, twin)
+        watches = amf.watch(what, amf.timers.watch_s, ue, twin, since=mark)
         bad.append(watches[0])
         calm.append(watches[1])
     mark = amf.mark()

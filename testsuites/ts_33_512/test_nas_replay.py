@@ -76,12 +76,15 @@ def test_replayed_security_mode_complete(amf: AmfBench) -> SeenComplete:
         return SeenComplete(Seen(tuple(controls), (), (), nothing), (), (), False)
     stored = [ue.sent[name] for name in STORED]
     amf.stimulus()
+    mark = amf.mark()
     ue.replay(stored[0])
-    watched = [amf.watch("the replay of SECURITY MODE COMPLETE", amf.timers.watch_s, ue, twin)]
+    what = "the replay of SECURITY MODE COMPLETE"
+    watched = [amf.watch(what, amf.timers.watch_s, ue, twin, since=mark)]
+    mark = amf.mark()
     for sent in stored[1:]:
         ue.replay(sent)
     what = "the replay of REGISTRATION COMPLETE and UL NAS TRANSPORT"
-    watched.append(amf.watch(what, amf.timers.after_replay_s, ue, twin))
+    watched.append(amf.watch(what, amf.timers.after_replay_s, ue, twin, since=mark))
     alive = amf.alive(ue)
     replays = Seen(tuple(controls), tuple(w[0] for w in watched), tuple(w[1] for w in watched), alive)
 
@@ -92,7 +95,7 @@ def test_replayed_security_mode_complete(amf: AmfBench) -> SeenComplete:
         again.held.clear()
         again.replay(again.complete_security_mode())
     amf.outcome(again)
-    amf.watch("SECURITY MODE COMPLETE twice", amf.timers.after_replay_s, again)
+    amf.watch("SECURITY MODE COMPLETE twice", amf.timers.after_replay_s, again, since=amf.mark())
     twice = amf.since(again)
     return SeenComplete(replays, twice, once, bool(named(twice, "REGISTRATION ACCEPT")))
 
@@ -118,9 +121,10 @@ def test_replayed_session_request(amf: AmfBench) -> Seen:
             for filler in (ue, twin):
                 filler.send("5GMM STATUS", {"mm_cause": b"\x6f"})
         sent = further
+        mark = amf.mark()
         ue.replay(original)
         what = f"the replay after {further} further messages"
-        watches = amf.watch(what, amf.timers.after_replay_s, ue, twin)
+        watches = amf.watch(what, amf.timers.after_replay_s, ue, twin, since=mark)
         replays.append(watches[0])
         calm.append(watches[1])
     return Seen(tuple(controls), tuple(replays), tuple(calm), amf.alive(ue))

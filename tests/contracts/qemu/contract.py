@@ -1,12 +1,14 @@
 """What every SCTP backend must do, in plain functions: the qemu guest that runs them too has no pytest."""
 
+import socket
+import struct
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -36,10 +38,11 @@ class Lab:
     host: str = "127.0.0.1"
     ours: int = 0  # UDP ports of RFC 6951; 0 for SCTP over IP
     theirs: int = 0
+    via: int = 0  # where our side sends instead; the peer learns the port from the packets
 
     @property
     def udp(self) -> sctp.Udp | None:
-        return sctp.Udp(self.ours, self.theirs) if self.ours else None
+        return sctp.Udp(self.ours, self.via or self.theirs) if self.ours else None
 
     def connect(self, peer: sctp.Address, *, streams: int = 10, timeout: float = BOUND) -> sctp.Association:
         return sctp.connect(peer, udp=self.udp, streams=streams, timeout=timeout, backend=self.backend)
@@ -59,15 +62,11 @@ class Lab:
             *map(str, (port, self.theirs, self.ours)),
         ]
         process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env={"PYTHONPATH": str(ROOT)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+            command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True
         )
+        assert process.stdout is not None
         try:
-            yield Peer(process, self.host)
+            yield Peer(process.stdout, process.kill, self.host)
         finally:
             process.kill()
             process.communicate()
@@ -82,15 +81,14 @@ class Lab:
 class Peer:
     """Reads what a peer process tells, line by line, each within the bound."""
 
-    def __init__(self, process: subprocess.Popen[str], host: str) -> None:
-        self.process, self._host = process, host
+    def __init__(self, output: Iterable[str], kill: Callable[[], None], host: str) -> None:
+        self.kill, self._host = kill, host
         self._lines: list[str] = []
         self._told = threading.Condition()
-        threading.Thread(target=self._read, daemon=True).start()
+        threading.Thread(target=self._read, args=(output,), daemon=True).start()
 
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
+    def _read(self, output: Iterable[str]) -> None:
+        for line in output:
             with self._told:
                 self._lines.append(line.strip())
                 self._told.notify_all()
@@ -191,10 +189,20 @@ def a_peer_that_aborts_is_lost(lab: Lab) -> None:
 
 def a_killed_peer_is_noticed(lab: Lab) -> None:
     with lab.pair() as (association, peer):
-        peer.process.kill()
+        peer.kill()
         begun = time.monotonic()
         assert isinstance(association.receive(BOUND), sctp.Ended)
         assert time.monotonic() - begun < 8.0
+
+
+def closing_towards_a_dead_peer_is_bounded(lab: Lab) -> None:
+    with lab.pair() as (association, peer):
+        peer.kill()
+        begun = time.monotonic()
+        association.close()
+        assert time.monotonic() - begun < sctp.CLOSE_S + 1.0
+        with raises(sctp.AssociationLost, "gone"):
+            association.send(b"x")
 
 
 def our_close_is_closed_there(lab: Lab) -> None:
@@ -228,6 +236,19 @@ def closing_wakes_a_waiting_receive(lab: Lab) -> None:
             waiting = pool.submit(association.receive, 2 * BOUND)
             getattr(association, end)()
             assert isinstance(waiting.result(BOUND), sctp.Ended)
+
+
+def closing_wakes_a_waiting_accept(lab: Lab) -> None:
+    with lab.listen() as listener, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(listener.accept, 2 * BOUND)
+        with lab.peer("dial", listener.address[1]) as peer:
+            association = waiting.result(BOUND)
+            assert association is not None
+            waiting = pool.submit(listener.accept, 2 * BOUND)
+            association.close()
+            peer.told("answer")
+            listener.close()
+            assert waiting.result(BOUND) is None
 
 
 def nobody_there_is_unreachable(lab: Lab) -> None:
@@ -322,9 +343,11 @@ CONTRACT: tuple[Callable[[Lab], None], ...] = (
     a_peer_that_closes_is_closed,
     a_peer_that_aborts_is_lost,
     a_killed_peer_is_noticed,
+    closing_towards_a_dead_peer_is_bounded,
     our_close_is_closed_there,
     our_abort_is_lost_there,
     closing_wakes_a_waiting_receive,
+    closing_wakes_a_waiting_accept,
     nobody_there_is_unreachable,
     foreign_addresses_are_not_bound,
     a_flood_is_held_back,
@@ -333,6 +356,84 @@ CONTRACT: tuple[Callable[[Lab], None], ...] = (
     fifty_at_once,
     listening_works_here_too,
 )
+
+BRIEF = (streams_and_ppids_come_back_exactly, listening_works_here_too)
+
+
+# --- on the wire --------------------------------------------------------------------------------------
+
+
+@contextmanager
+def sniffed() -> Iterator[list[bytes]]:
+    """All SCTP packets over IPv4 on the loopback interface; needs root."""
+    packets: list[bytes] = []
+    over = threading.Event()
+    with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800)) as tap:
+        tap.bind(("lo", 0x0800))
+        tap.settimeout(0.1)
+
+        def watch() -> None:
+            while not over.is_set():
+                with suppress(TimeoutError):
+                    packet, source = tap.recvfrom(65536)
+                    if packet[9] == 132 and source[2] != socket.PACKET_OUTGOING:
+                        packets.append(packet[(packet[0] & 15) * 4 :])
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        try:
+            yield packets
+        finally:
+            over.set()
+            thread.join()
+
+
+def data_chunks(packet: bytes) -> Iterator[bytes]:
+    """The DATA chunks of an SCTP packet (RFC 9260 section 3.3.1)."""
+    at = 12
+    while at < len(packet):
+        kind, _, length = struct.unpack_from("!BBH", packet, at)
+        if kind == 0:
+            yield packet[at : at + length]
+        at += (length + 3) & ~3
+
+
+def crc32c(data: bytes) -> int:
+    """RFC 9260 appendix A, bit by bit."""
+    crc = 0xFFFFFFFF
+    for octet in data:
+        crc ^= octet
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def flights(packets: list[bytes], *ports: int) -> Iterator[tuple[int, bytes]]:
+    """Every DATA chunk between two ports with the port it came from."""
+    for packet in packets:
+        source, target = struct.unpack_from("!HH", packet)
+        if {source, target} == set(ports):
+            yield from ((source, chunk) for chunk in data_chunks(packet))
+
+
+def assert_the_wire(lab: Lab, packets: list[bytes]) -> None:
+    """Stream and PPID in both directions as NGAP needs them, and a checksum on which evidence can rest."""
+    with lab.pair() as (association, _):
+        association.send(b"an NGAP message", stream=5)
+        assert received(association) == sctp.Datagram(b"an NGAP message", 5, 60)
+        ours, theirs = association.local[1], association.peer[1]
+        deadline = time.monotonic() + BOUND
+        while len(chunks := list(flights(packets, ours, theirs))) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert {source for source, _ in chunks} == {ours, theirs}
+    for _, chunk in chunks:
+        assert chunk[8:10] == b"\x00\x05"
+        assert chunk[12:16] == b"\x00\x00\x00\x3c"
+        assert chunk[16:] == b"an NGAP message"
+    for packet in packets:
+        if {*struct.unpack_from("!HH", packet)} == {ours, theirs} and lab.backend == "usrsctp":
+            # Linux leaves the checksum to the loopback device, which computes none
+            assert crc32c(packet[:8] + bytes(4) + packet[12:]) == struct.unpack_from("<I", packet, 8)[0]
 
 
 # --- the peer process ------------------------------------------------------------------------------------
@@ -376,8 +477,11 @@ def main(
         association = sctp.connect((host, int(port)), udp=udp, backend=backend)
         tell("dialled", association.local[1])
         association.send(b"hello", stream=3)
-        got = received(association)
-        tell("answer", got.data.decode(), got.stream, got.ppid)
+        got = association.receive(BOUND)
+        if isinstance(got, sctp.Datagram):
+            tell("answer", got.data.decode(), got.stream, got.ppid)
+        else:
+            tell("answer", "none")
         association.receive(BOUND)
         return
     with sctp.listen((host, int(port)), udp=udp, backend=backend) as listener:
