@@ -6,6 +6,7 @@ import hashlib
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,11 +66,11 @@ class Lab:
             raise
 
     def _build(self) -> None:
-        from drivers.emulated.peers import Peers
-
         from drivers import sctp
         from drivers.bench import AmfBench
+        from drivers.codecs import ngap
         from drivers.codecs.nas import Plmn
+        from drivers.emulated.peers import Peers
         from drivers.interfaces import Subscriber
         from drivers.n2 import Cell, Gnb
 
@@ -80,11 +81,16 @@ class Lab:
         subscribers = {
             s.supi: s for s in (Subscriber(str(first + n).zfill(digits), k, opc) for n in range(lab.count))
         }
+        # the product starts while we read NGAP's tables: both take seconds
+        warm = threading.Thread(target=ngap.warm, daemon=True)
+        warm.start()
         plmn = profile.network.plmn
         slices = tuple((s.sst, int(s.sd, 16) if s.sd is not None else None) for s in profile.network.slices)
         peers = None
         if profile.peers:
-            endpoints = {name: socket.pair for name, socket in profile.peers.items()}
+            endpoints: dict[str, tuple[str, int]] = {
+                name: socket.pair for name, socket in profile.peers.items()
+            }
             peers = Peers(self.trace, subscribers, (plmn.mcc, plmn.mnc), slices, endpoints)
             peers.start()
             self._stack.callback(peers.close)

@@ -273,7 +273,9 @@ def load(path: Path) -> Profile:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         said = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ProfileError(f"{path}:{mark.line + 1 if mark else 1}: {said}; a profile is a YAML mapping") from error
+        raise ProfileError(
+            f"{path}:{mark.line + 1 if mark else 1}: {said}; a profile is a YAML mapping"
+        ) from error
     if not isinstance(data, dict):
         raise ProfileError(f"{path}:1: a profile is a mapping: product, functions, ...")
     try:

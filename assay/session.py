@@ -166,11 +166,14 @@ class Session:
         bench, folder = self.lab.bench, self.campaign.folder(planned)
         if bench is None:
             return {}
-        from drivers import capture
+        from drivers import capture, redact
 
         folder.mkdir(parents=True, exist_ok=True)
         title = f"{planned.case}/{planned.variant} on {planned.target}"
-        capture.write(folder / CAPTURE, self.lab.trace.frames, started=self.lab.trace.started, comment=title)
+        frames = self.lab.trace.frames
+        if not self.profile.subscribers.publish_keys:
+            frames = redact.masked(frames)
+        capture.write(folder / CAPTURE, frames, started=self.lab.trace.started, comment=title)
         names = [CAPTURE]
         if self.profile.subscribers.publish_keys and bench.keys:
             write_atomic(folder / "nas-keys.json", canonical(bench.keys))

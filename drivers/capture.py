@@ -20,7 +20,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from assay.evidence import MAX_FRAMES, MAX_OCTETS, PREFACE, Flow, Frame
+from assay.evidence import PREFACE, Flow, Frame
 
 MAX_DATA = 65_000  # what fits into one IP packet below all headers
 
@@ -250,6 +250,9 @@ def _replace(path: Path, blocks: Iterable[bytes]) -> None:
 
 # --- the wire ---------------------------------------------------------------------------------------------
 
+MAX_PACKETS = 50_000
+MAX_OCTETS = 64 << 20
+
 _ALL_PROTOCOLS = 3  # ETH_P_ALL
 _PACKET, _STATISTICS = 263, 6  # SOL_PACKET, PACKET_STATISTICS
 _OUTGOING, _LOOPBACK = 4, 772  # PACKET_OUTGOING, ARPHRD_LOOPBACK
@@ -451,8 +454,8 @@ class WireCapture:
         return (source, sport) in ends or (target, dport) in ends
 
     def _keep(self, packet: WirePacket) -> None:
-        if len(self._packets) >= MAX_FRAMES or self._octets + len(packet.data) > MAX_OCTETS:
-            self._lost(f"more than {MAX_FRAMES} packets or {MAX_OCTETS >> 20} MiB crossed the wire")
+        if len(self._packets) >= MAX_PACKETS or self._octets + len(packet.data) > MAX_OCTETS:
+            self._lost(f"more than {MAX_PACKETS} packets or {MAX_OCTETS >> 20} MiB crossed the wire")
         elif not self.overflow:
             with self._changed:
                 self._packets.append(packet)

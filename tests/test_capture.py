@@ -674,7 +674,7 @@ def test_wire_loses_nothing_of_a_burst(net: ExitStack) -> None:
 
 @pytest.mark.root
 def test_wire_is_bounded_and_says_so(net: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capture, "MAX_FRAMES", 10)
+    monkeypatch.setattr(capture, "MAX_PACKETS", 10)
     (one, _), (_, there) = udp_socket(net), udp_socket(net)
     recorder = WireCapture(["lo"], udp=[there])
     recorder.start()
@@ -709,7 +709,7 @@ def test_stop_ends_although_packets_go_on_coming(net: ExitStack, monkeypatch: py
 
     monkeypatch.setattr(capture, "_segment", slowly)  # slower than they come
     monkeypatch.setattr(capture, "_BACKLOG", 4096)
-    monkeypatch.setattr(capture, "MAX_FRAMES", 100)
+    monkeypatch.setattr(capture, "MAX_PACKETS", 100)
     _, there = udp_socket(net)
     flood = "import socket as s, time; t = s.socket(s.AF_INET, s.SOCK_DGRAM); e = time.time() + 15\n"
     flood += f"while time.time() < e: t.sendto(b'x', {there})"

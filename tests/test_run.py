@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -90,6 +91,10 @@ def test_no_secret_is_in_any_file_of_a_campaign(tmp_path: Path) -> None:
         for secret in secrets:
             assert secret not in data, file
             assert secret.hex().encode() not in data.lower(), file
+        for kseaf in re.findall(rb'"kseaf"\s*:\s*"([^"]*)"', data):
+            assert kseaf == b"0" * 64, file
+    (capture,) = out.rglob("capture.pcapng")
+    assert b"kseaf" in capture.read_bytes()
 
 
 def test_keys_are_published_where_the_profile_says_so(tmp_path: Path) -> None:

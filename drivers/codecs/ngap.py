@@ -168,6 +168,12 @@ def _asn1() -> _Asn1:
     return _loaded
 
 
+def warm() -> None:
+    """Load the tables now, in a thread of the caller's choice, so that the first message need not wait."""
+    with _LOCK:
+        _asn1()
+
+
 def _is_raw(value: object) -> bool:
     return (
         isinstance(value, tuple)

@@ -461,7 +461,8 @@ def test_a_request_that_never_ends_is_refused() -> None:
 def test_a_held_request_outlives_the_time_for_partial_ones() -> None:
     with serving(lambda r: Hold(), Limits(partial_s=0.5, idle_s=0.5)) as (server, client):
         assert client.request("GET", "/", timeout=1.5) == Silence(1.5)
-        assert [e.name for e in server.trace.since()] == ["STREAM RESET"]
+        event(server.trace, "STREAM RESET")
+        assert len(server.trace.since()) == 1
 
 
 def test_a_peer_that_does_not_read_makes_nothing_grow() -> None:
@@ -526,7 +527,7 @@ def scripted(*connections: Sequence[bytes | None]) -> Iterator[Client]:
                 if step is None:
                     link.close()
                     break
-                with suppress(ConnectionError):
+                with suppress(OSError):
                     if link.recv(65_536):
                         link.sendall(step)
 

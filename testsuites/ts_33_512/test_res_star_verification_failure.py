@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from assay.case import Control, Event, Observation, Watch, case, named, told, unsound
+from assay.case import Control, Observation, Watch, case, named, told, unsound
 from assay.verdict import Verdict, failed, inconclusive, passed
 from drivers.interfaces import AmfBench, Confirmation
 
@@ -40,11 +40,14 @@ class Seen(Observation):
     sbi_timeout: float | None  # as declared
 
 
-def judge_run(seen: Seen, run: Run) -> Verdict | None:
-    """The verdict that one run decides, or None where it is as it must be."""
+def judge_run(seen: Seen, run: Run, doubt: Verdict | None) -> Verdict | None:
+    """The verdict that one run decides, or None where it is as it must be.
+
+    What did not come is put down to the product only when there is no `doubt` about the controls around it.
+    """
     events = run.watch.events
-    if doubt := unsound([run.prepared]):
-        return doubt
+    if unprepared := unsound([run.prepared]):
+        return unprepared
     response = next((e for e in events if e.name == "AUTHENTICATION RESPONSE"), None)
     if response is None:
         return inconclusive(f"control failed: {run.what}: no challenge came")
@@ -67,12 +70,17 @@ def judge_run(seen: Seen, run: Run) -> Verdict | None:
         if event.at < second:
             return failed(f"{run.what}: {told(event)} without a successful authentication", event.ref)
     if not asked:
-        return failed(f"{run.what}: the AUSF was never asked to confirm")
-    return judge_refusal(seen, run, events)
+        told_ue = named(events, *REFUSALS)[:1]
+        refs = (response.ref, *(e.ref for e in told_ue))
+        end = told(told_ue[0]) if told_ue else "nothing"
+        return doubt or failed(f"{run.what}: the AUSF was never asked to confirm, the UE got {end}", *refs)
+    return judge_refusal(seen, run, doubt)
 
 
-def judge_refusal(seen: Seen, run: Run, events: tuple[Event, ...]) -> Verdict | None:
+def judge_refusal(seen: Seen, run: Run, doubt: Verdict | None) -> Verdict | None:
     """Whether the UE was told, in the way the variant demands."""
+    events = run.watch.events
+    asked = named(events, CONFIRMATION)[0]
     refused = [
         e
         for e in named(events, *REFUSALS)
@@ -84,12 +92,15 @@ def judge_refusal(seen: Seen, run: Run, events: tuple[Event, ...]) -> Verdict | 
             return inconclusive(
                 "the end of the AMF's wait was neither seen nor declared, and nothing was sent"
             )
-        return None if refused else failed(f"{run.what}: the AMF gave up, but the UE was told nothing")
+        if refused:
+            return None
+        return doubt or failed(f"{run.what}: the AMF gave up, but the UE was told nothing", asked.ref)
     wanted = "IDENTITY REQUEST" if seen.guti else "AUTHENTICATION REJECT"
     if not refused or refused[0].name != wanted:
         note = RECOMMENDED if seen.guti and refused else ""
         got = told(refused[0]) if refused else "nothing"
-        return failed(f"{run.what}: {got} instead of {wanted}{note}", *(e.ref for e in refused[:1]))
+        verdict = failed(f"{run.what}: {got} instead of {wanted}{note}", (refused or (asked,))[0].ref)
+        return verdict if refused else doubt or verdict
     return None
 
 
@@ -97,15 +108,11 @@ def judge(seen: Seen) -> Verdict:
     """No key activation, the AUSF told the truth, the UE refused as the specification says."""
     if doubt := unsound([seen.before]):
         return doubt
-    decided = [v for v in (judge_run(seen, run) for run in seen.runs) if v is not None]
-    decided.sort(key=lambda v: (v.outcome != "FAIL", not v.refs))
-    if decided and decided[0].refs:
-        return decided[0]
-    # what did not come (a verdict without frames) counts only when the controls around it were sound
-    if doubt := unsound([seen.before, seen.after], [run.watch for run in seen.runs]):
-        return doubt
-    if decided:
-        return decided[0]
+    doubt = unsound([seen.before, seen.after], [run.watch for run in seen.runs])
+    decided = [v for v in (judge_run(seen, run, doubt) for run in seen.runs) if v is not None]
+    for verdict in (*sorted(decided, key=lambda v: v.outcome != "FAIL"), doubt):
+        if verdict is not None:
+            return verdict
     if not seen.runs:
         return inconclusive("nothing was run")
     refs = [e.ref for run in seen.runs for e in named(run.watch.events, *REFUSALS)[:1]]

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from drivers import sctp
 
@@ -65,11 +65,8 @@ class Lab:
             command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True
         )
         assert process.stdout is not None
-        try:
-            yield Peer(process.stdout, process.kill, self.host)
-        finally:
-            process.kill()
-            process.communicate()
+        with process, Peer(process.stdout, process.kill, self.host) as peer:
+            yield peer
 
     @contextmanager
     def pair(self, streams: int = 10) -> Iterator[tuple[sctp.Association, "Peer"]]:
@@ -85,7 +82,15 @@ class Peer:
         self.kill, self._host = kill, host
         self._lines: list[str] = []
         self._told = threading.Condition()
-        threading.Thread(target=self._read, args=(output,), daemon=True).start()
+        self._reader = threading.Thread(target=self._read, args=(output,))
+
+    def __enter__(self) -> Self:
+        self._reader.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        self._reader.join()
 
     def _read(self, output: Iterable[str]) -> None:
         for line in output:
@@ -244,6 +249,7 @@ def closing_wakes_a_waiting_accept(lab: Lab) -> None:
         with lab.peer("dial", listener.address[1]) as peer:
             association = waiting.result(BOUND)
             assert association is not None
+            assert received(association).data == b"hello"
             waiting = pool.submit(listener.accept, 2 * BOUND)
             association.close()
             peer.told("answer")

@@ -45,12 +45,9 @@ class Lab(contract.Lab):
         def kill() -> None:
             os.kill(child, signal.SIGKILL)
 
-        with os.fdopen(reading) as output:
-            try:
-                yield contract.Peer(output, kill, self.host)
-            finally:
-                kill()
-                os.waitpid(child, 0)
+        with os.fdopen(reading) as output, contract.Peer(output, kill, self.host) as peer:
+            yield peer
+        os.waitpid(child, 0)
 
 
 def the_wire(lab: contract.Lab) -> None:
