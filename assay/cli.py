@@ -73,8 +73,8 @@ def run(
 ) -> int:
     """Run test cases against the product of PROFILE and judge what was recorded.
 
-    Exit code: 0 all passed or not applicable, 1 a FAIL, 2 nothing failed but something is inconclusive, in error
-    or not run, 4 usage or profile.
+    Exit code: 0 all passed or not applicable, 1 a FAIL, 2 nothing failed but something is inconclusive, in
+    error or not run, 4 usage or profile.
     """
     from assay import plan, suites
     from assay import profile as profiles

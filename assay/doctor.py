@@ -22,7 +22,7 @@ class Finding:
 
 
 def examine(path: Path) -> Iterator[Finding]:
-    """Profile, libraries, secrets, ports, the product itself, and the cases; ProfileError for a wrong profile."""
+    """Libraries, secrets, ports, the product itself, and the cases; ProfileError for a wrong profile."""
     profile = profiles.load(path)
     yield Finding(f"profile {path}: {profile.product.name} {profile.product.version}".rstrip())
     yield from _sctp(profile)

@@ -118,6 +118,7 @@ class AmfBench:
 
     def watch(self, what: str, seconds: float, *ues: Ue, since: int) -> tuple[Watch, ...]:
         began = self.trace.now
+        seconds = max(seconds, min(3 * slowest(self.trace.since()), self.timers.answer_s))
         self.trace.wait(lambda e: e.name == LOST, mark=since, within=seconds if self.gnb.up else 0.0)
         lasted = min(self.trace.now - began, seconds)
         return tuple(Watch(what, round(lasted, 3), self.trace.since(since, ue.label)) for ue in ues)
@@ -280,13 +281,14 @@ class AmfBench:
 
 
 def slowest(events: Sequence[Event]) -> float:
-    """The longest time between something the bench sent for a UE and what the product sent next for it."""
-    longest, asked = 0.0, None
+    """The longest time between the last thing the bench sent for a UE and what the product sent next for it."""
+    longest = 0.0
+    asked: dict[str, float] = {}
     for event in events:
         if not event.received:
-            asked = event.at if asked is None else asked
-        elif asked is not None:
-            longest, asked = max(longest, event.at - asked), None
+            asked[event.ue] = event.at
+        elif event.ue in asked:
+            longest = max(longest, event.at - asked.pop(event.ue))
     return longest
 
 

@@ -295,9 +295,9 @@ def _segment(packet: bytes) -> _Segment | None:
         later = 0
     else:
         return None
-    body = (
-        packet[start:end] if end > start else packet[start:]
-    )  # 0: longer than 65,535 (segmentation offload)
+    if end <= start:  # a length of 0: longer than 65,535 octets, before segmentation offload
+        end = len(packet)
+    body = packet[start:end]
     if later or len(body) < 4:
         return _Segment(protocol, (source, 0, target, 0), body)
     return _Segment(protocol, (source, body[0] << 8 | body[1], target, body[2] << 8 | body[3]), body)

@@ -225,6 +225,8 @@ class AmfBench(Protocol):
     def watch(self, what: str, seconds: float, *ues: Ue, since: int) -> tuple[Watch, ...]:
         """Look at several UEs for the same `seconds` from now on; shorter only when the association is lost.
 
+        It lasts longer where the product has needed a third of that time for an answer.
+
         What came `since` the mark that was taken before the stimulus belongs to it.
         """
         ...
@@ -234,7 +236,7 @@ class AmfBench(Protocol):
         ...
 
     def until_outcome(self, what: str, ue: Ue) -> Watch:
-        """Look at a UE since its `start` until REGISTRATION ACCEPT or REJECT, or until the time for it is over."""
+        """Look at a UE since its `start` until REGISTRATION ACCEPT or REJECT, or the time for it is over."""
         ...
 
     def refusal(self, what: str, ue: Ue, refusals: tuple[str, ...], gave_up: tuple[str, ...]) -> Watch:
@@ -245,7 +247,7 @@ class AmfBench(Protocol):
         ...
 
     def completes(self, ue: Ue, what: str) -> Control:
-        """Control: a right SECURITY MODE COMPLETE, or where the AMF gave up a new registration, is accepted."""
+        """Control: a right SECURITY MODE COMPLETE, or where the AMF gave up a registration, is accepted."""
         ...
 
     def registers(self, ue: Ue, what: str) -> Control:

@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from assay.errors import LabError
 from assay.evidence import Flow, Trace
 from drivers import sctp
 from drivers.codecs import nas, ngap
@@ -191,8 +190,9 @@ class Gnb:
     def uplink(self, ue: Attached, pdu: bytes) -> int:
         """UPLINK NAS TRANSPORT (TS 38.413 clause 8.6.3)."""
         cell = self.cell
-        if ue.amf_id is None:
-            raise LabError(f"{ue.label}: the AMF has not given an AMF UE NGAP ID yet: nothing to answer to")
+        if ue.amf_id is None:  # the AMF has never answered this UE
+            self.trace.event(0, False, "n2", "NOT SENT: UPLINK NAS TRANSPORT", ue.label)
+            return 0
         message = ngap.uplink_nas_transport(ue.amf_id, ue.ran_id, pdu, cell.plmn, cell.tac, cell.nr_cell)
         return self.send(message, ue)
 

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl
@@ -554,7 +555,8 @@ class _Connection(asyncio.Protocol):
             self.transport.close()
         elif not self.transport.is_closing():
             # Closing at once, with octets unread, would reset the connection under our last words.
-            self.transport.write_eof()
+            with suppress(OSError):  # the peer was faster
+                self.transport.write_eof()
         self.loop.call_later(_CLOSE_S, self.transport.abort)
 
     def pause_writing(self) -> None:
@@ -851,8 +853,10 @@ class Server:
         """Say GOAWAY on every connection and end, within about a second; a second call does nothing."""
         if not self.closing:
             self.closing = True
-            self._loop.run(self._close(), 5)
-            self._loop.stop()
+            try:
+                self._loop.run(self._close(), 5)
+            finally:
+                self._loop.stop()
 
     async def _close(self) -> None:
         self._listener.close()
@@ -1176,8 +1180,10 @@ class Client:
         """Close the connection, within about a second; a second call does nothing."""
         if not self._closed:
             self._closed = True
-            self._loop.run(_end(self.connections), 5)
-            self._loop.stop()
+            try:
+                self._loop.run(_end(self.connections), 5)
+            finally:
+                self._loop.stop()
 
 
 def _unpadded(payload: bytes, flags: int, kind: int) -> bytes:

@@ -51,7 +51,9 @@ def emulated(
     return path
 
 
-def assay(*arguments: str | Path, timeout: float = 600, **environment: str) -> subprocess.CompletedProcess[str]:
+def assay(
+    *arguments: str | Path, timeout: float = 600, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run the command line as a user does."""
     return subprocess.run(
         [sys.executable, "-m", "assay", *map(str, arguments)],

@@ -1,4 +1,4 @@
-"""A profile is read strictly, and a wrong one is answered with file, line, what is wrong and what is right."""
+"""A profile is read strictly, and a wrong one is answered with file, line and what would be right."""
 
 import json
 from pathlib import Path
@@ -54,12 +54,16 @@ def test_a_missing_key_and_a_double_key_are_named(tmp_path: Path) -> None:
     assert "the key 'timers' stands twice" in refused(tmp_path, GOOD + "\ntimers: {answer_s: 1}\n")
 
 
-@pytest.mark.parametrize("text", ["", "- a\n- b\n", "a: [1\n", "x: &a [*a]\n", "\x00", "!!python/object:os.system x"])
+@pytest.mark.parametrize(
+    "text", ["", "- a\n- b\n", "a: [1\n", "x: &a [*a]\n", "\x00", "!!python/object:os.system x"]
+)
 def test_nonsense_is_no_profile(tmp_path: Path, text: str) -> None:
     assert "wrong.yaml" in refused(tmp_path, text)
 
 
-def test_secrets_are_read_by_reference_and_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_are_read_by_reference_and_never_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "k").write_text("00ff\n")
     monkeypatch.setenv("ASSAY_TEST_K", "0a0b")
     assert profile.secret("file:k", tmp_path) == b"\x00\xff"

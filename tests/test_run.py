@@ -130,7 +130,10 @@ def test_a_product_that_is_not_there_is_found_before_anything_is_sent(tmp_path: 
     [
         (["run", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
         (["run", "profiles/emulated.yaml", "--case", "TC_NAS_REPLY_AMF"], "did you mean TC_NAS_REPLAY_AMF"),
-        (["run", "profiles/emulated.yaml", "--case", "TC_NSSAA_REVOCATION"], "TC_NSSAA_REVOCATION is planned"),
+        (
+            ["run", "profiles/emulated.yaml", "--case", "TC_NSSAA_REVOCATION"],
+            "TC_NSSAA_REVOCATION is planned",
+        ),
         (["run", "profiles/emulated.yaml", "--case", "TC_NAS_REPLAY_AMF/Z"], "has no variant 'Z', but A, B"),
         (["run", "profiles/emulated.yaml", "--spec", "ts_33_999"], "no specification 'ts_33_999'"),
         (["run", "profiles/open5gs.yaml", "--fault", "mute"], "has no seeded faults"),

@@ -34,8 +34,8 @@ def judge(seen: Seen) -> Verdict:
             return failed(f"{bad.what} was processed: {told(event)} followed", event.ref)
     if seen.served is None and seen.served_later is not None:
         return failed(
-            f"the right message with COUNT {seen.count} was not processed, with {seen.count + SKIPPED_COUNTS} "
-            "it was: the bad messages used up the COUNT",
+            f"the right message with COUNT {seen.count} was not processed, with "
+            f"{seen.count + SKIPPED_COUNTS} it was: the bad messages used up the COUNT",
             seen.served_later.ref,
         )
     if seen.served is None:
@@ -63,9 +63,11 @@ def test_faulty_or_missing_mac(amf: AmfBench, variant: str) -> Seen:
     before = amf.establishes(ue, 1, "the same UE established PDU session 1")
     amf.establishes(twin, 1, "the twin established PDU session 1")
     count = ue.uplink_count
+    if not (registered.worked and twin_registered.worked and before.worked):
+        return Seen(registered, twin_registered, before, (), (), count, None, None)
     bad, calm = [], []
     amf.stimulus()
-    for what, how in STIMULI[variant] if before.worked else ():
+    for what, how in STIMULI[variant]:
         mark = amf.mark()
         ue.session_request(SESSION, **({"count": count} | how))
         watches = amf.watch(what, amf.timers.watch_s, ue, twin, since=mark)
