@@ -66,7 +66,7 @@ class Lab:
             raise
 
     def _build(self) -> None:
-        from drivers import sctp
+        from drivers import reach, sctp
         from drivers.bench import AmfBench
         from drivers.codecs import ngap
         from drivers.codecs.nas import Plmn
@@ -91,7 +91,9 @@ class Lab:
             endpoints: dict[str, tuple[str, int]] = {
                 name: socket.pair for name, socket in profile.peers.items()
             }
-            peers = Peers(self.trace, subscribers, (plmn.mcc, plmn.mnc), slices, endpoints)
+            pair = (plmn.mcc, plmn.mnc)
+            dnn = profile.network.dnn
+            peers = Peers(self.trace, subscribers, pair, slices, endpoints, dnn=dnn)
             peers.start()
             self._stack.callback(peers.close)
         settings: Mapping[str, tuple[str, ...]] = {}
@@ -103,6 +105,7 @@ class Lab:
             self.product.start(*extra)
             settings, change = self.product.settings(), self.product.change
         n2 = next(iter(profile.functions.values())).n2
+        self._stack.enter_context(reach.only([n2.pair]))
         udp = sctp.Udp(local=n2.udp.bench, peer=n2.udp.product) if n2.udp else None
         cell = Cell(Plmn(plmn.mcc, plmn.mnc), profile.network.tac, slices)
         gnb = Gnb(self.trace, n2.pair, cell, local=n2.gnb_address, udp=udp)

@@ -9,7 +9,8 @@ import struct
 import threading
 import time
 from collections import deque
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from assay.errors import LabError
@@ -22,6 +23,8 @@ LIBRARY = "libusrsctp.so.2"
 RECEIVE_BUDGET = 1024 * 1024  # octets held per association; beyond it we stop reading and the window closes
 
 _DECLARATIONS = """
+    int capget(void *, void *);
+    int capset(void *, const char *);
     void usrsctp_init(uint16_t, void *, void *);
     int usrsctp_finish(void);
     int usrsctp_sysctl_set_sctp_blackhole(uint32_t);
@@ -51,6 +54,7 @@ _EVENTS = (1, 5, 7)  # ASSOC_CHANGE, SHUTDOWN_EVENT, PARTIAL_DELIVERY_EVENT
 _MSG_NOTIFICATION, _MSG_EOR, _ABORT, _SENDV_SNDINFO, _SPP_HB_ENABLE = 0x2000, 0x80, 0x0200, 1, 1
 _SNDINFO, _RCVINFO = struct.Struct("=HHIII"), struct.Struct("=HHHxxIIIII")
 _PIECE = 65536
+_CAP_NET_RAW = 13
 
 
 def missing() -> str:
@@ -125,23 +129,26 @@ class _Stack:
             event.set()
 
     def _begin(self, udp: sctp.Udp | None) -> None:
-        if udp is None:
-            _check_raw()
+        port = udp.local if udp else 0
         if self._process is not None:
             if self._process != os.getpid():
                 raise LabError("libusrsctp does not survive a fork: start the child with spawn or exec")
-            if udp is None or udp.local == self._port:
+            if port == self._port:
                 return
             if any(user.wanted for user in self._users) or not self._finish():
                 raise sctp.Unreachable(
-                    f"SCTP of this process already runs over UDP port {self._port or '(none)'} and has only "
-                    f"one (libusrsctp): to use {udp.local}, close all associations or start a process"
+                    f"SCTP of this process already runs over {_carrier(self._port)}, and libusrsctp has one "
+                    f"such carrier: for {_carrier(port)} close all associations or start another process"
                 )
-        if udp is not None:
-            _check_udp(udp.local)
-        self._port = udp.local if udp else 0
-        self._process = os.getpid()
-        self.lib.usrsctp_init(self._port, self.ffi.NULL, self.ffi.NULL)
+        if port:
+            _check_udp(port)
+            # else root's stack would also hear raw IP, and answer for another on the same address
+            with _without_raw_ip(self.ffi):
+                self.lib.usrsctp_init(port, self.ffi.NULL, self.ffi.NULL)
+        else:
+            _check_raw()
+            self.lib.usrsctp_init(0, self.ffi.NULL, self.ffi.NULL)
+        self._port, self._process = port, os.getpid()
         # a raw socket sees all SCTP of the machine: do not abort what belongs to others
         self.lib.usrsctp_sysctl_set_sctp_blackhole(2)
         # a capture is evidence, and a kernel peer drops packets without a checksum
@@ -177,6 +184,26 @@ def _stack() -> _Stack:
     with _stack_lock:
         _the_stack = _the_stack or _Stack()
         return _the_stack
+
+
+def _carrier(port: int) -> str:
+    return f"UDP port {port}" if port else "raw IP"
+
+
+@contextmanager
+def _without_raw_ip(ffi: "FFI") -> Iterator[None]:
+    """Take CAP_NET_RAW from this thread for a while, so that the stack opens no raw sockets."""
+    libc: Any = ffi.dlopen(None)
+    header, sets = ffi.new("char[]", struct.pack("=Ii", 0x20080522, 0)), ffi.new("char[]", 24)
+    if libc.capget(header, sets) < 0:
+        raise LabError(f"cannot read the capabilities of this process: {os.strerror(ffi.errno)}")
+    before = bytes(ffi.buffer(sets, 24))
+    effective, *others = struct.unpack("=6I", before)
+    libc.capset(header, struct.pack("=6I", effective & ~(1 << _CAP_NET_RAW), *others))
+    try:
+        yield
+    finally:
+        libc.capset(header, before)
 
 
 def _check_raw() -> None:

@@ -64,9 +64,6 @@ class AmfBench:
 
     def end(self) -> Loss | None:
         """Deregister what is registered, put settings back; what service the stimulus took, if any."""
-        for name in sorted(self._changed):
-            self._change(name, self._settings[name][0])
-        self._changed.clear()
         lost = self._service_lost
         if self._stimulus is not None:
             event = next((e for e in self.trace.since(self._stimulus) if e.name == LOST), None)
@@ -81,6 +78,10 @@ class AmfBench:
             self.trace.quiet(min(self.timers.quiet_s, 0.5), within=self.timers.answer_s)
         if self.peers is not None:
             self.peers.unscript()
+        for name in sorted(self._changed):
+            if problem := self._set(name, self._settings[name][0]):
+                raise LabError(f"{name} could not be put back: {problem}")
+        self._changed.clear()
         return lost
 
     # --- UEs, time and events ----------------------------------------------------------------------------
@@ -194,8 +195,9 @@ class AmfBench:
         mark = self.trace.mark()
         ue.complete_security_mode()
         end = self.wait(ue, *ENDS, within=self.timers.answer_s, since=mark)
-        worked = end is not None and end.name == "REGISTRATION ACCEPT"
-        return self._control(what, ue, mark, worked, f"{ue.label} got {told(end)}")
+        if end is None or end.name != "REGISTRATION ACCEPT":
+            return self.connects(ue, f"{what} was answered by {told(end)}; a new registration")
+        return self._control(what, ue, mark, True, f"{ue.label} got {told(end)}")
 
     def idles(self, ue: Ue, what: str) -> Control:
         mark = self.trace.mark()
@@ -274,14 +276,16 @@ class AmfBench:
     def configure(self, name: str, value: str) -> Control:
         what = f"{name} set to {value}"
         self._changed.add(name)
-        problem = self._change(name, value)
-        if not problem:
-            problem = self._up()
+        problem = self._set(name, value) or self._up()
         return Control(what, not problem, problem or "the product's management acknowledged it")
+
+    def _set(self, name: str, value: str) -> str:
+        self.gnb.close()  # the product may have to start again for it
+        return self._change(name, value)
 
 
 def slowest(events: Sequence[Event]) -> float:
-    """The longest time between the last thing the bench sent for a UE and what the product sent next for it."""
+    """The longest time from the last thing sent for a UE to what the product sent next for it."""
     longest = 0.0
     asked: dict[str, float] = {}
     for event in events:

@@ -27,6 +27,7 @@ from hpack.table import HeaderTable
 
 from assay.errors import LabError
 from assay.evidence import PREFACE, Flow, Trace
+from drivers import reach
 from drivers.interfaces import Answer, Closed, Refused, Reply, Silence
 
 MAGIC = PREFACE[:24]
@@ -388,20 +389,19 @@ class _Connection(asyncio.Protocol):
         if self.client:
             self._incomplete = 0.0
             if self._tls:
-                self._open(b"")
+                self._open(self._tls, b"")
             self.flush()
 
     def data_received(self, data: bytes) -> None:
         if self.done:
             return
         self.heard = self.loop.time()
-        self._buffer += self._open(data) if self._tls else data
+        self._buffer += self._open(self._tls, data) if self._tls else data
         self._parse()
 
-    def _open(self, data: bytes) -> bytes:
-        assert self._tls
+    def _open(self, tls: _Tls, data: bytes) -> bytes:
         try:
-            plain = self._tls.open(data)
+            plain = tls.open(data)
         except ssl.SSLError as error:
             self.tls_failure = printable(_reason(error), 200)
             self._record(True, data[:MAX_FRAME])
@@ -1018,6 +1018,7 @@ class Client:
         interface: str = "sbi",
         limits: Limits | None = None,
     ) -> None:
+        reach.check(address)
         self.address, self.trace, self.tls = address, trace, tls
         self.interface, self.limits = interface, limits or Limits()
         self.connections: set[_Outbound] = set()

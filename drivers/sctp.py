@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Literal, Self
 
 from assay.errors import LabError
+from drivers import reach
 
 Address = tuple[str, int]
 Backend = Literal["kernel", "usrsctp"]
 
 NGAP_PPID = 60  # TS 38.412 clause 7
 STREAMS = 10
-MAX_MESSAGE = 256 * 1024  # octets; a peer that sends a longer message is not read further
+MAX_MESSAGE = 65_000  # octets; a peer that sends a longer message is not read further
 CLOSE_S = 1.0  # a graceful shutdown that takes longer becomes an abort
 SEND_S = 5.0  # a peer that opens no window for this long is reported
 
@@ -43,6 +44,10 @@ class Udp:
 
     local: int
     peer: int = 0
+
+    def __post_init__(self) -> None:
+        if not (0 < self.local < 65536 and 0 <= self.peer < 65536):
+            raise ValueError(f"no UDP ports for SCTP: {self}")
 
 
 @dataclass(frozen=True)
@@ -168,12 +173,13 @@ def connect(
     timers: Timers = FAST,
     backend: Backend | None = None,
 ) -> Association:
-    """Set up an association within `timeout` seconds, or raise Unreachable.
+    """Set up an association within `timeout` seconds, or raise Unreachable; UndeclaredError sends nothing.
 
     Without `local` the source address is the one address the kernel routes with, so that no other address
     of the machine is announced. Without `udp` SCTP runs directly over IP, for which libusrsctp needs
     CAP_NET_RAW.
     """
+    reach.check(peer)
     if (backend or _choose(udp)) == "kernel":
         return _KernelAssociation.connect(peer, local, udp, streams, timeout, timers)
     from drivers import _usrsctp

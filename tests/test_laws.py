@@ -137,8 +137,8 @@ for folder in sys.argv[1:]:
         print(json.dumps([folder, r.planned.case, r.planned.variant, r.verdict.outcome, r.verdict.reason]))
 """
 PROTOCOL_LIBRARIES = {
-    "pycrate_asn1dir", "pycrate_asn1rt", "pycrate_core", "pycrate_mobile", "scapy", "cryptography", "cffi", "h2",
-    "hpack", "hyperframe", "pytest", "pydantic", "yaml", "click", "jinja2", "allure",
+    "pycrate_asn1dir", "pycrate_asn1rt", "pycrate_core", "pycrate_mobile", "scapy", "cryptography", "cffi",
+    "h2", "hpack", "hyperframe", "pytest", "pydantic", "yaml", "click", "jinja2", "allure",
 }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """A product that the bench starts as a process, watches, configures by command, and stops by its own pid."""
 
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -62,6 +63,9 @@ class CommandProduct:
         """Start the process and wait for its ready line; LabError with its last words without one."""
         self._extra = extra or self._extra
         command = self._fill([*self._start, *self._extra])
+        if setpriv := shutil.which("setpriv"):
+            # of util-linux: a bench that is killed takes its product along
+            command = [setpriv, "--pdeathsig", "KILL", *command]
         up = threading.Event()
         try:
             self._process = subprocess.Popen(

@@ -130,10 +130,18 @@ def test_a_taken_udp_port_is_told_at_once() -> None:
 def test_a_second_udp_port_needs_the_first_to_be_free() -> None:
     with (
         sctp.listen(("127.0.0.1", 0), udp=sctp.Udp(OURS), backend="usrsctp"),
-        pytest.raises(sctp.Unreachable, match=f"already runs over UDP port {OURS}"),
+        pytest.raises(sctp.Unreachable, match=f"already runs over UDP port {OURS},"),
     ):
         move_to(OTHER)
     move_to(OTHER)
+
+
+@daemon
+@root
+def test_a_stack_in_udp_does_not_hear_raw_ip() -> None:
+    # root's would otherwise: a second product on the same address and port would answer for the first
+    with IN_UDP.peer("echo") as peer, pytest.raises(sctp.Unreachable, match="no answer"):
+        OVER_IP.connect(peer.address(), timeout=1.0)
 
 
 @daemon
