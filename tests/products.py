@@ -29,7 +29,11 @@ def free_ports(kind: int, number: int) -> list[int]:
 
 
 def emulated(
-    folder: Path, *, identity: Mapping[str, str] | None = None, start: tuple[str, ...] = (), **timers: float
+    folder: Path,
+    *,
+    identity: Mapping[str, str] | None = None,
+    start: tuple[str, ...] = (),
+    timers: Mapping[str, float] | None = None,
 ) -> Path:
     """`profiles/emulated.yaml` on free ports, so that several run side by side; the path of the copy."""
     text = (PROFILES / "emulated.yaml").read_text()
@@ -41,7 +45,7 @@ def emulated(
         text = text.replace(old, str(new))
     data = yaml.safe_load(text)
     data["product"] |= identity or {}
-    data["timers"] |= timers
+    data["timers"] |= timers or {}
     data["lifecycle"]["start"] += start
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("emulated.k", "emulated.opc"):

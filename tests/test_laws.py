@@ -79,7 +79,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
         identity = (
             {"name": "Another AMF", "vendor": "Someone Else", "version": "9"} if RENAMED in name else None
         )
-        path = emulated(folder / name, identity=identity, **PATIENCE)
+        path = emulated(folder / name, identity=identity, timers=PATIENCE)
         out = folder / name / "campaign"
         fault = name.removeprefix(RENAMED).removeprefix("-")
         extra = () if fault in (CONFORMING, "") else ("--fault", fault)

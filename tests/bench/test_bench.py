@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(600)
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    path = emulated(tmp_path_factory.mktemp("bench"), quiet_s=0.001)
+    path = emulated(tmp_path_factory.mktemp("bench"), timers={"quiet_s": 0.001})
     opened = Lab(path, profiles.load(path))
     opened.open()
     yield opened
