@@ -84,6 +84,16 @@ def case(
     return bind
 
 
+def in_turn(*steps: Callable[[], Control]) -> tuple[Control, ...]:
+    """Do controls one after the other, up to the first that fails: what follows would prove nothing."""
+    done: list[Control] = []
+    for step in steps:
+        done.append(step())
+        if not done[-1].worked:
+            break
+    return tuple(done)
+
+
 # --- what judges have in common ---------------------------------------------------------------------------
 
 

@@ -53,7 +53,6 @@ _DELAYED_SACK, _EVENT, _RECVRCVINFO, _REMOTE_UDP_ENCAPS_PORT, _STATUS = 0x0F, 0x
 _EVENTS = (1, 5, 7)  # ASSOC_CHANGE, SHUTDOWN_EVENT, PARTIAL_DELIVERY_EVENT
 _MSG_NOTIFICATION, _MSG_EOR, _ABORT, _SENDV_SNDINFO, _SPP_HB_ENABLE = 0x2000, 0x80, 0x0200, 1, 1
 _SNDINFO, _RCVINFO = struct.Struct("=HHIII"), struct.Struct("=HHHxxIIIII")
-_PIECE = 65536
 _CAP_NET_RAW = 13
 
 
@@ -275,7 +274,7 @@ class _User:
             for number, value in _options(family, udp, streams, attempts, timers):
                 if self._lib.usrsctp_setsockopt(self._so, _SCTP, number, value, len(value)) < 0:
                     raise LabError(f"libusrsctp refused option {number:#x}: {os.strerror(self._ffi.errno)}")
-            size = struct.pack("=i", 2 * sctp.MAX_MESSAGE)
+            size = struct.pack("=i", sctp.SEND_BUFFER)
             self._lib.usrsctp_setsockopt(self._so, socket.SOL_SOCKET, socket.SO_SNDBUF, size, len(size))
             name = _pack(family, local)
             if self._lib.usrsctp_bind(self._so, name, len(name)) < 0:
@@ -393,7 +392,7 @@ class _Association(sctp.Association, _User):
         while not self._sent(data, _SNDINFO.pack(stream, 0, socket.htonl(ppid), 0, 0)):
             if time.monotonic() > deadline:
                 raise self._stuck()
-            time.sleep(0.001)  # the send buffer is full: half a megabyte is under way
+            time.sleep(0.001)  # the send buffer is full: that much is under way
 
     def receive(self, timeout: float) -> sctp.Datagram | sctp.Ended | None:
         with self._state:
@@ -479,11 +478,11 @@ class _Association(sctp.Association, _User):
     def _pump(self) -> sctp.Ended:
         """Read until the socket has no more; how the association ended."""
         ffi, lib = self._ffi, self._lib
-        piece, info, flags = ffi.new("char[]", _PIECE), ffi.new("char[]", _RCVINFO.size), ffi.new("int *")
+        piece, info, flags = ffi.new("char[]", sctp.PIECE), ffi.new("char[]", _RCVINFO.size), ffi.new("int *")
         size, kind = ffi.new("uint32_t *"), ffi.new("unsigned *")
         while True:
             flags[0], size[0] = 0, _RCVINFO.size
-            got = lib.usrsctp_recvv(self._so, piece, _PIECE, ffi.NULL, ffi.NULL, info, size, kind, flags)
+            got = lib.usrsctp_recvv(self._so, piece, sctp.PIECE, ffi.NULL, ffi.NULL, info, size, kind, flags)
             if got <= 0:
                 self._errno = ffi.errno if got < 0 else 0
                 if self._errno == errno.EWOULDBLOCK:
@@ -534,9 +533,8 @@ class _Association(sctp.Association, _User):
 
 
 def _cost(item: sctp.Datagram | LabError) -> int:
-    return (
-        256 + len(item.data) if isinstance(item, sctp.Datagram) else 0
-    )  # 256: what the objects themselves take
+    # 256: what the objects themselves take, or small messages would slip through the budget
+    return 256 + len(item.data) if isinstance(item, sctp.Datagram) else 0
 
 
 class _Listener(sctp.Listener, _User):

@@ -23,7 +23,9 @@ Backend = Literal["kernel", "usrsctp"]
 
 NGAP_PPID = 60  # TS 38.412 clause 7
 STREAMS = 10
-MAX_MESSAGE = 65_000  # octets; a peer that sends a longer message is not read further
+MAX_MESSAGE = 65_000  # octets, as capture.py can record; a peer that sends a longer message is not read on
+SEND_BUFFER = 512 * 1024  # octets
+PIECE = 16 * 1024  # octets read at once
 CLOSE_S = 1.0  # a graceful shutdown that takes longer becomes an abort
 SEND_S = 5.0  # a peer that opens no window for this long is reported
 
@@ -180,6 +182,8 @@ def connect(
     CAP_NET_RAW.
     """
     reach.check(peer)
+    if udp is not None and not udp.peer:
+        raise ValueError(f"{udp} lacks the UDP port of {_text(peer)}")
     if (backend or _choose(udp)) == "kernel":
         return _KernelAssociation.connect(peer, local, udp, streams, timeout, timers)
     from drivers import _usrsctp
@@ -360,7 +364,7 @@ def _kernel_socket(
     try:
         for number, value in options:
             sock.setsockopt(_IPPROTO_SCTP, number, value)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * MAX_MESSAGE)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         sock.setblocking(False)
     except OSError as problem:
         sock.close()
@@ -448,7 +452,7 @@ class _KernelAssociation(Association):
         with self._reading:
             while self._ended is None:
                 try:
-                    data, ancillary, flags, _ = self._sock.recvmsg(65536, 128)
+                    data, ancillary, flags, _ = self._sock.recvmsg(PIECE, 128)
                 except BlockingIOError:
                     if not self._wait(select.POLLIN, deadline):
                         return None

@@ -87,8 +87,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
         assert (out / "campaign.json").exists(), done.stdout + done.stderr
         return Run(out, verdicts(out), done.returncode, done.stdout + done.stderr)
 
-    with ThreadPoolExecutor(3) as pool:
-        names = [CONFORMING, RENAMED, f"{RENAMED}-{RENAMED_FAULT}", *SEEDED, *GENERIC]
+    with ThreadPoolExecutor(4) as pool:
+        names = [CONFORMING, *GENERIC, RENAMED, f"{RENAMED}-{RENAMED_FAULT}", *SEEDED]
         futures: dict[str, Future[Run]] = {name: pool.submit(one, name) for name in names}
         yield lambda name: futures[name].result()
         pool.shutdown(wait=True, cancel_futures=True)

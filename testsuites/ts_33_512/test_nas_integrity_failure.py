@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from assay.case import Control, Event, Observation, Watch, beyond, case, told, unsound
+from assay.case import Control, Event, Observation, Watch, beyond, case, in_turn, told, unsound
 from assay.verdict import Verdict, failed, inconclusive, passed
 from drivers.interfaces import AmfBench
 
@@ -15,9 +15,7 @@ SKIPPED_COUNTS = 16
 class Seen(Observation):
     """What followed each bad message, and whether the good one with the same COUNT was served."""
 
-    registered: Control
-    twin_registered: Control
-    before: Control
+    controls: tuple[Control, ...]
     bad: tuple[Watch, ...]
     twin: tuple[Watch, ...]
     count: int
@@ -27,7 +25,7 @@ class Seen(Observation):
 
 def judge(seen: Seen) -> Verdict:
     """Nothing may follow a bad message, and the good one with its COUNT must still be served."""
-    if doubt := unsound([seen.registered, seen.twin_registered, seen.before]):
+    if doubt := unsound(seen.controls):
         return doubt
     for bad, twin in zip(seen.bad, seen.twin, strict=True):
         for event in beyond(bad.events, twin.events):
@@ -40,7 +38,7 @@ def judge(seen: Seen) -> Verdict:
         )
     if seen.served is None:
         return inconclusive("control failed: the right message was not processed either")
-    if doubt := unsound([seen.before], seen.bad):
+    if doubt := unsound(seen.controls, seen.bad):
         return doubt
     what = " and ".join(bad.what for bad in seen.bad)
     return passed(f"{what}: discarded; the right message with the same COUNT was served", seen.served.ref)
@@ -58,13 +56,15 @@ STIMULI: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
 @case("TC_AMF_NAS_INTEGRITY_FAILURE", judge, "AB")
 def test_faulty_or_missing_mac(amf: AmfBench, variant: str) -> Seen:
     ue, twin = amf.ue(), amf.ue()
-    registered = amf.connects(ue, "the UE registered")
-    twin_registered = amf.connects(twin, "a twin registered")
-    before = amf.establishes(ue, 1, "the same UE established PDU session 1")
-    amf.establishes(twin, 1, "the twin established PDU session 1")
+    controls = in_turn(
+        lambda: amf.connects(ue, "the UE registered"),
+        lambda: amf.connects(twin, "a twin registered"),
+        lambda: amf.establishes(ue, 1, "the same UE established PDU session 1"),
+        lambda: amf.establishes(twin, 1, "the twin established PDU session 1"),
+    )
     count = ue.uplink_count
-    if not (registered.worked and twin_registered.worked and before.worked):
-        return Seen(registered, twin_registered, before, (), (), count, None, None)
+    if not controls[-1].worked:
+        return Seen(controls, (), (), count, None, None)
     bad, calm = [], []
     amf.stimulus()
     for what, how in STIMULI[variant]:
@@ -81,4 +81,4 @@ def test_faulty_or_missing_mac(amf: AmfBench, variant: str) -> Seen:
         mark = amf.mark()
         ue.session_request(SESSION, count=count + SKIPPED_COUNTS)
         later = amf.served(ue, SESSION, within=amf.timers.watch_s, since=mark)
-    return Seen(registered, twin_registered, before, tuple(bad), tuple(calm), count, served, later)
+    return Seen(controls, tuple(bad), tuple(calm), count, served, later)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from assay.case import Control, Event, Observation, Watch, beyond, case, named, told, unsound
+from assay.case import Control, Event, Observation, Watch, beyond, case, in_turn, named, told, unsound
 from assay.verdict import Verdict, failed, inconclusive, passed
 from drivers.interfaces import AmfBench
 
@@ -66,14 +66,18 @@ def judge_complete(seen: SeenComplete) -> Verdict:
 @case("TC_NAS_REPLAY_AMF", judge_complete, "A")
 def test_replayed_security_mode_complete(amf: AmfBench) -> SeenComplete:
     ue, twin, again = amf.ue(), amf.ue(), amf.ue()
-    controls = [
-        amf.connects(ue, "SECURITY MODE COMPLETE was answered"),
-        amf.connects(twin, "a twin registered"),
-    ]
+    controls = in_turn(
+        lambda: amf.connects(ue, "SECURITY MODE COMPLETE was answered"),
+        lambda: amf.connects(twin, "a twin registered"),
+    )
     once = amf.since(twin)
-    controls += [amf.establishes(u, 1, f"PDU session 1 of {u.label}") for u in (ue, twin)]
+    if all(c.worked for c in controls):
+        controls += in_turn(
+            lambda: amf.establishes(ue, 1, "PDU session 1 of the UE"),
+            lambda: amf.establishes(twin, 1, "PDU session 1 of the twin"),
+        )
     if not all(c.worked for c in controls):
-        return SeenComplete(Seen(tuple(controls), (), (), NOT_REACHED), (), (), False)
+        return SeenComplete(Seen(controls, (), (), NOT_REACHED), (), (), False)
     stored = [ue.sent[name] for name in STORED]
     amf.stimulus()
     mark = amf.mark()
@@ -86,7 +90,7 @@ def test_replayed_security_mode_complete(amf: AmfBench) -> SeenComplete:
     what = "the replay of REGISTRATION COMPLETE and UL NAS TRANSPORT"
     watched.append(amf.watch(what, amf.timers.after_replay_s, ue, twin, since=mark))
     alive = amf.alive(ue)
-    replays = Seen(tuple(controls), tuple(w[0] for w in watched), tuple(w[1] for w in watched), alive)
+    replays = Seen(controls, tuple(w[0] for w in watched), tuple(w[1] for w in watched), alive)
 
     again.held.add("SECURITY MODE COMMAND")
     again.start()
@@ -103,19 +107,20 @@ def test_replayed_security_mode_complete(amf: AmfBench) -> SeenComplete:
 @case("TC_NAS_REPLAY_AMF", judge, "B")
 def test_replayed_session_request(amf: AmfBench) -> Seen:
     ue, twin = amf.ue(), amf.ue()
-    controls = [amf.connects(ue, "the UE registered"), amf.connects(twin, "a twin registered")]
+    controls = in_turn(
+        lambda: amf.connects(ue, "the UE registered"),
+        lambda: amf.connects(twin, "a twin registered"),
+        lambda: amf.establishes(twin, 2, "the twin's own request was served"),
+    )
+    if not all(c.worked for c in controls):
+        return Seen(controls, (), (), NOT_REACHED)
     mark = amf.mark()
     original = ue.session_request(2)
     served = amf.served(ue, 2, within=amf.timers.answer_s, since=mark)
-    saw = told(served)
-    controls.append(
-        Control(
-            "the original was served", served is not None, saw, served.at - original.event.at if served else 0
-        )
-    )
-    controls.append(amf.establishes(twin, 2, "the twin's own request was served"))
-    if not all(c.worked for c in controls):
-        return Seen(tuple(controls), (), (), NOT_REACHED)
+    took = served.at - original.event.at if served else 0.0
+    controls += (Control("the original was served", served is not None, told(served), took),)
+    if served is None:
+        return Seen(controls, (), (), NOT_REACHED)
     replays, calm, sent = [], [], 0
     amf.stimulus()
     for further in FURTHER:
@@ -129,4 +134,4 @@ def test_replayed_session_request(amf: AmfBench) -> Seen:
         watches = amf.watch(what, amf.timers.after_replay_s, ue, twin, since=mark)
         replays.append(watches[0])
         calm.append(watches[1])
-    return Seen(tuple(controls), tuple(replays), tuple(calm), amf.alive(ue))
+    return Seen(controls, tuple(replays), tuple(calm), amf.alive(ue))
