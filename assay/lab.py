@@ -4,19 +4,22 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import socket
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assay.errors import LabError, UsageError
 from assay.evidence import Trace
-from assay.profile import Command, Profile, secret
+from assay.profile import N2, Command, Profile, secret
 
 if TYPE_CHECKING:
     from drivers.bench import AmfBench
+    from drivers.capture import WireCapture
     from drivers.lifecycle.command import CommandProduct
 
 
@@ -49,6 +52,7 @@ class Lab:
         self.broken = ""
         self.bench: AmfBench | None = None
         self.product: CommandProduct | None = None
+        self.wire: WireCapture | None = None
         self._stack = contextlib.ExitStack()
 
     def open(self) -> None:
@@ -107,6 +111,7 @@ class Lab:
         n2 = next(iter(profile.functions.values())).n2
         self._stack.enter_context(reach.only([n2.pair]))
         udp = sctp.Udp(local=n2.udp.bench, peer=n2.udp.product) if n2.udp else None
+        self.wire = self._wire(n2)
         cell = Cell(Plmn(plmn.mcc, plmn.mnc), profile.network.tac, slices)
         gnb = Gnb(self.trace, n2.pair, cell, local=n2.gnb_address, udp=udp)
         self._stack.callback(gnb.close)
@@ -120,6 +125,20 @@ class Lab:
             settings=settings,
             change=change,
         )
+
+    def _wire(self, n2: N2) -> "WireCapture | None":
+        """A recorder of the wire beside our own account, where privileges allow and keys may be shown."""
+        from drivers.capture import WireCapture
+
+        if not self.profile.subscribers.publish_keys:
+            return None
+        peers = [peer.pair for peer in self.profile.peers.values()]
+        addresses = [n2.address, *(address for address, _ in peers)]
+        local = all(ip_address(address).is_loopback for address in addresses)
+        names = [name for _, name in socket.if_nameindex() if (name == "lo") == local]
+        udp = [(n2.address, n2.udp.product)] if n2.udp else []
+        wire = WireCapture(names, tcp=peers, sctp=[] if udp else [n2.pair], udp=udp)
+        return None if wire.available() else wire
 
     def _key(self, name: str, reference: str) -> bytes:
         key = secret(reference, self.path.parent)
@@ -143,7 +162,7 @@ class Lab:
 
     def close(self) -> None:
         """Stop what was started, in the reverse order."""
-        self.bench = None
+        self.bench = self.wire = None
         self._stack.close()
 
     def revive(self) -> str:

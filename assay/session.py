@@ -143,6 +143,8 @@ class Session:
         if bench is None:
             raise LabError("the lab is not open")
         self.lab.trace.begin()
+        if self.lab.wire is not None:
+            self.lab.wire.start()
         attempts: list[Attempt] = []
         while len(attempts) < 2:
             if self.lab.revive():
@@ -173,10 +175,19 @@ class Session:
         folder.mkdir(parents=True, exist_ok=True)
         title = f"{planned.case}/{planned.variant} on {planned.target}"
         frames = self.lab.trace.frames
+        names = [CAPTURE]
+        if self.lab.wire is not None:
+            packets = self.lab.wire.stop(frames)
+            capture.write_wire(folder / "wire.pcapng", packets, comment=f"{title}, as recorded on the wire")
+            # which packet on the wire carries which frame of our own account: two stories, compared
+            found = capture.align(frames, packets)
+            write_atomic(
+                folder / "wire.json", canonical({str(ours): theirs for ours, theirs in found.items()})
+            )
+            names += ["wire.pcapng", "wire.json"]
         if not self.profile.subscribers.publish_keys:
             frames = redact.masked(frames)
         capture.write(folder / CAPTURE, frames, started=self.lab.trace.started, comment=title)
-        names = [CAPTURE]
         if self.profile.subscribers.publish_keys and bench.keys:
             write_atomic(folder / "nas-keys.json", canonical(bench.keys))
             names.append("nas-keys.json")

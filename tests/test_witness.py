@@ -46,8 +46,19 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "c"
 
 
-def dissect(capture: Path) -> dict[int, dict[str, str]]:
-    command = ["tshark", "-r", str(capture), "-T", "fields", "-E", "separator=|", "-E", "occurrence=a"]
+def dissect(capture: Path, *options: str) -> dict[int, dict[str, str]]:
+    command = [
+        "tshark",
+        "-r",
+        str(capture),
+        "-T",
+        "fields",
+        "-E",
+        "separator=|",
+        "-E",
+        "occurrence=a",
+        *options,
+    ]
     for field in FIELDS:
         command += ["-e", field]
     lines = subprocess.run(
@@ -100,3 +111,24 @@ def test_tshark_sees_what_the_records_claim(campaign: Path) -> None:
             elif event["received"] and " /" in name:
                 checked["sbi"] += 1
     assert min(checked.values()) > 100, checked
+
+
+@pytest.mark.root
+def test_the_wire_tells_the_same_story(campaign: Path) -> None:
+    """Where the wire could be recorded, every NGAP message of our account is on it, as tshark reads it."""
+    if os.geteuid() != 0:
+        pytest.skip("recording the wire needs CAP_NET_RAW")
+    profile = json.loads((campaign / "campaign.json").read_bytes())["profile"]
+    port = profile["functions"]["amf"]["n2"]["udp"]["product"]
+    compared = 0
+    for table in sorted(campaign.glob("records/**/wire.json")):
+        ours = dissect(table.parent / "capture.pcapng")
+        theirs = dissect(table.parent / "wire.pcapng", "-d", f"udp.port=={port},sctp")
+        found = json.loads(table.read_bytes())
+        for number, row in ours.items():
+            if row["ngap.procedureCode"]:
+                assert str(number) in found, f"{table}: frame {number} is not on the wire: {row}"
+                seen = theirs[found[str(number)]]["ngap.procedureCode"].split(",")
+                assert row["ngap.procedureCode"] in seen
+                compared += 1
+    assert compared > 500

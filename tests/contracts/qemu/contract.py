@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
+from assay.errors import LabError
 from drivers import sctp
 
 ROOT = Path(__file__).parents[3]
@@ -286,7 +287,7 @@ def a_message_without_end_is_not_kept(lab: Lab) -> None:
         association.send(b"x" * 2000)
         longest, sctp.MAX_MESSAGE = sctp.MAX_MESSAGE, 1000
         try:
-            with raises(sctp.LabError, "1000 octets"):
+            with raises(LabError, "1000 octets"):
                 association.receive(BOUND)
         finally:
             sctp.MAX_MESSAGE = longest
@@ -467,7 +468,7 @@ def serve(association: sctp.Association) -> None:
             try:
                 for number in range(100_000):
                     association.send(FLOOD + str(number).encode())
-            except sctp.LabError:
+            except LabError:
                 tell("stuck", number)
         elif not mute:
             association.send(got.data, stream=got.stream, ppid=got.ppid)
