@@ -213,6 +213,9 @@ def doctor(profile: Path) -> int:
     bad = 0
     for finding in examine(profile):
         bad += finding.bad
-        mark = click.style("problem", fg="red") if finding.bad else click.style("ok     ", fg="green")
+        word, colour = (
+            ("problem", "red") if finding.bad else ("note", "yellow") if finding.note else ("ok", "green")
+        )
+        mark = click.style(word.ljust(7), fg=colour)
         click.echo(f"{mark}  {plain(finding.text)}")
     return 2 if bad else 0

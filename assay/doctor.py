@@ -19,6 +19,7 @@ class Finding:
 
     text: str
     bad: bool = False
+    note: bool = False  # worth knowing, in nobody's way
 
 
 def examine(path: Path) -> Iterator[Finding]:
@@ -48,7 +49,7 @@ def _sctp(profile: Profile) -> Iterator[Finding]:
     encapsulated = next(iter(profile.functions.values())).n2.udp is not None
     backends = sctp.backends()
     for name, problem in backends.items():
-        yield Finding(f"SCTP backend {name}: {problem or 'usable'}", bad=False)
+        yield Finding(f"SCTP backend {name}: {problem or 'usable'}", note=bool(problem))
     if all(backends.values()):
         yield Finding("no SCTP backend is usable: install the Debian package libusrsctp2", bad=True)
     yield Finding(f"N2 runs over {'UDP encapsulation (no privilege needed)' if encapsulated else 'raw IP'}")
@@ -85,8 +86,10 @@ def _cases(profile: Profile) -> Iterator[Finding]:
     for p in planned:
         if p.decided is not None:
             bad = p.decided.outcome is Outcome.INCONCLUSIVE
-            yield Finding(f"{p.case}/{p.variant}: {p.decided.outcome}: {p.decided.reason}", bad=bad)
+            yield Finding(f"{p.case}/{p.variant}: {p.decided.outcome}: {p.decided.reason}", bad, not bad)
     for key in {p.spec for p in planned}:
         waiting = [c.id for c in catalogue.load(key).cases if c.status != "automated"]
         if waiting:
-            yield Finding(f"{key}: {len(waiting)} test cases are not automated yet: {', '.join(waiting)}")
+            yield Finding(
+                f"{key}: {len(waiting)} test cases are not automated yet: {', '.join(waiting)}", note=True
+            )
