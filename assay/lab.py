@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 from assay.errors import LabError, UsageError
 from assay.evidence import Trace
-from assay.profile import N2, Command, Profile, secret
+from assay.profile import N2, Command, Manual, Profile, Service, secret
 
 if TYPE_CHECKING:
     from drivers.bench import AmfBench
     from drivers.capture import WireCapture
-    from drivers.lifecycle.command import CommandProduct
+    from drivers.lifecycle.product import Product
 
 
 @contextlib.contextmanager
@@ -51,7 +51,7 @@ class Lab:
         self.trace = Trace()
         self.broken = ""
         self.bench: AmfBench | None = None
-        self.product: CommandProduct | None = None
+        self.product: Product | None = None
         self.wire: WireCapture | None = None
         self._stack = contextlib.ExitStack()
 
@@ -75,7 +75,7 @@ class Lab:
         from drivers.codecs import ngap
         from drivers.codecs.nas import Plmn
         from drivers.emulated.peers import Peers
-        from drivers.interfaces import Subscriber
+        from drivers.interfaces import Concealment, Subscriber
         from drivers.n2 import Cell, Gnb
 
         profile, beside = self.profile, self.path.parent
@@ -90,6 +90,12 @@ class Lab:
         warm.start()
         plmn = profile.network.plmn
         slices = tuple((s.sst, int(s.sd, 16) if s.sd is not None else None) for s in profile.network.slices)
+        concealment, home_keys = Concealment(), {}
+        if lab.suci is not None:
+            scheme = {"A": 1, "B": 2}[lab.suci.profile]
+            concealment = Concealment(scheme, lab.suci.key_id, bytes.fromhex(lab.suci.public_key))
+            if lab.suci.private_key is not None:
+                home_keys[lab.suci.key_id] = secret(lab.suci.private_key, beside)
         peers = None
         if profile.peers:
             endpoints: dict[str, tuple[str, int]] = {
@@ -97,16 +103,15 @@ class Lab:
             }
             pair = (plmn.mcc, plmn.mnc)
             dnn = profile.network.dnn
-            peers = Peers(self.trace, subscribers, pair, slices, endpoints, dnn=dnn)
+            peers = Peers(self.trace, subscribers, pair, slices, endpoints, dnn=dnn, home_keys=home_keys)
             peers.start()
             self._stack.callback(peers.close)
         settings: Mapping[str, tuple[str, ...]] = {}
         change: Callable[[str, str], str] = lambda name, value: "the profile's lifecycle is manual"  # noqa: E731
-        if isinstance(profile.lifecycle, Command):
-            self.product = self._command(profile.lifecycle, beside)
-            self._stack.callback(self.product.stop)
-            extra = [word for fault in self.faults for word in ("--fault", fault)]
-            self.product.start(*extra)
+        if not isinstance(profile.lifecycle, Manual):
+            self.product = self._product(profile.lifecycle, beside)
+            self._stack.callback(self.product.release)
+            self.product.start(*(word for fault in self.faults for word in ("--fault", fault)))
             settings, change = self.product.settings(), self.product.change
         n2 = next(iter(profile.functions.values())).n2
         self._stack.enter_context(reach.only([n2.pair]))
@@ -122,6 +127,7 @@ class Lab:
             subscribers.values(),
             profile.timers,
             dnn=profile.network.dnn,
+            concealment=concealment,
             settings=settings,
             change=change,
         )
@@ -146,18 +152,35 @@ class Lab:
             raise UsageError(f"subscribers.{name}: {reference} holds {len(key)} octets, a key has 16")
         return key
 
-    def _command(self, lifecycle: Command, beside: Path) -> "CommandProduct":
-        from drivers.lifecycle.command import CommandProduct, Setting
+    def _product(self, lifecycle: Command | Service, beside: Path) -> "Product":
+        from drivers.lifecycle.command import CommandProduct
+        from drivers.lifecycle.product import Setting
+        from drivers.lifecycle.service import ServiceProduct
 
         state = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="assay-"))
-        words = {"python": sys.executable, "state": state, "profile": str(beside.resolve())}
+        folder = beside.resolve()
+        words = {"python": sys.executable, "state": state, "profile": str(folder)}
+        settings: dict[str, Setting] = {
+            name: Setting(c.run, c.values, c.restart) for name, c in lifecycle.configure.items()
+        }
+        if isinstance(lifecycle, Service):
+            return ServiceProduct(
+                start=lifecycle.start,
+                stop=lifecycle.stop,
+                health=lifecycle.health,
+                log=lifecycle.log,
+                ready_s=lifecycle.ready_s,
+                words=words,
+                settings=settings,
+                folder=folder,
+            )
         return CommandProduct(
             lifecycle.start,
             ready=lifecycle.ready,
             ready_s=lifecycle.ready_s,
             words=words,
-            settings={name: Setting(c.run, c.values, c.restart) for name, c in lifecycle.configure.items()},
-            folder=beside.resolve(),
+            settings=settings,
+            folder=folder,
         )
 
     def close(self) -> None:

@@ -107,6 +107,17 @@ class Network(Model):
     dnn: str = "internet"
 
 
+class Suci(Model):
+    """Concealment of the SUPI with ECIES (TS 33.501 annex C): profile A is X25519, B is secp256r1."""
+
+    profile: Literal["A", "B"]
+    key_id: Annotated[int, Field(ge=1, le=255)]
+    public_key: Annotated[str, Field(pattern=r"^([0-9A-Fa-f]{64}|0[23][0-9A-Fa-f]{64})$")]
+    private_key: SecretRef | None = Field(
+        default=None, description="env:NAME or file:PATH, for the AUSF that the bench plays"
+    )
+
+
 class Subscribers(Model):
     """A range of lab subscribers with one key; the bench takes a fresh one whenever a case asks for it."""
 
@@ -114,6 +125,7 @@ class Subscribers(Model):
     count: Annotated[int, Field(ge=50, le=1_000_000)]
     k: SecretRef
     opc: SecretRef
+    suci: Suci | None = Field(default=None, description="left out: the null scheme")
     publish_keys: bool = Field(False, description="true for lab keys: NAS keys go beside the captures")
 
 
@@ -155,6 +167,18 @@ class Manual(Model):
     via: Literal["manual"] = "manual"
 
 
+class Service(Model):
+    """A product that runs as a service, here or behind ssh: one command for each thing the bench may do."""
+
+    via: Literal["service"]
+    start: Words
+    stop: Words
+    health: Words = Field(description="ends with 0 while the product is up")
+    log: Words | None = Field(default=None, description="prints what the product says until it is stopped")
+    ready_s: Seconds = 60.0
+    configure: dict[Literal["nas_integrity_order"], Configure] = {}
+
+
 class Command(Model):
     """A product that the bench starts as a process of its own and stops again."""
 
@@ -166,7 +190,7 @@ class Command(Model):
     configure: dict[Literal["nas_integrity_order"], Configure] = {}
 
 
-Lifecycle = Annotated[Manual | Command, Field(discriminator="via")]
+Lifecycle = Annotated[Manual | Command | Service, Field(discriminator="via")]
 PeerName = Literal["nrf", "ausf", "ausf2", "udm", "pcf", "nssf", "smf"]
 
 
@@ -190,7 +214,7 @@ class Profile(Model):
         return value
 
 
-LIFECYCLES: dict[Any, type[BaseModel]] = {"manual": Manual, "command": Command}
+LIFECYCLES: dict[Any, type[BaseModel]] = {"manual": Manual, "command": Command, "service": Service}
 
 
 def _lines(node: yaml.Node | None, path: tuple[Any, ...] = ()) -> dict[tuple[Any, ...], int]:
@@ -283,7 +307,7 @@ def load(path: Path) -> Profile:
     except ValidationError as error:
         found = []
         for detail in error.errors():
-            loc = tuple(p for p in detail["loc"] if p not in ("manual", "command", "[key]"))
+            loc = tuple(p for p in detail["loc"] if p not in (*LIFECYCLES, "[key]"))
             here = loc
             while here and here not in lines:
                 here = here[:-1]

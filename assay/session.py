@@ -191,8 +191,8 @@ class Session:
         if self.profile.subscribers.publish_keys and bench.keys:
             write_atomic(folder / "nas-keys.json", canonical(bench.keys))
             names.append("nas-keys.json")
-        if self.lab.product is not None and self.lab.product.lines:
-            write_atomic(folder / "product.log", "\n".join(self.lab.product.take_lines()).encode())
+        if self.lab.product is not None and (lines := self.lab.product.take_lines()):
+            write_atomic(folder / "product.log", "\n".join(lines).encode())
             names.append("product.log")
         return {name: digest(folder / name) for name in names}
 

@@ -12,7 +12,7 @@ from assay.case import Control, Event, Watch
 from assay.errors import LabError
 from assay.evidence import Trace
 from drivers.emulated.peers import Peers
-from drivers.interfaces import Capability, Confirmation, Loss, Subscriber, Timers
+from drivers.interfaces import Capability, Concealment, Confirmation, Loss, Subscriber, Timers
 from drivers.n2 import Gnb
 from drivers.sbi import Hold, Request, Response
 from drivers.ue import Ue
@@ -41,12 +41,14 @@ class AmfBench:
         timers: Timers,
         *,
         dnn: str,
+        concealment: Concealment,
         settings: Mapping[str, tuple[str, ...]],
         change: Callable[[str, str], str],
     ) -> None:
         self.trace, self.gnb, self.peers, self.timers = trace, gnb, peers, timers
         self._subscribers: Iterator[Subscriber] = iter(subscribers)
-        self._dnn, self._settings, self._change = dnn, settings, change
+        self._dnn, self._concealment = dnn, concealment
+        self._settings, self._change = settings, change
         self._labels = itertools.count(1)
         self._ues: list[Ue] = []
         self._changed: set[str] = set()
@@ -93,7 +95,7 @@ class AmfBench:
         label = f"ue{next(self._labels)}"
         if self.peers is not None:
             self.peers.labels[subscriber.supi] = label
-        ue = Ue(self.gnb, subscriber, label, capability, dnn=self._dnn)
+        ue = Ue(self.gnb, subscriber, label, capability, dnn=self._dnn, concealment=self._concealment)
         ue.routing_indicator = "1" if own_ausf else "0"
         self._ues.append(ue)
         return ue

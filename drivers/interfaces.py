@@ -59,6 +59,15 @@ class Subscriber:
 
 
 @dataclass(frozen=True)
+class Concealment:
+    """How the SUCI is concealed (TS 33.501 annex C): scheme 0 null, 1 profile A, 2 profile B."""
+
+    scheme: int = 0
+    key_id: int = 0
+    home_public_key: bytes = b""
+
+
+@dataclass(frozen=True)
 class Capability:
     """UE security capability octets (TS 24.501 clause 9.11.3.54); None leaves the EPS octets out."""
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from assay.evidence import Trace
-from drivers.codecs import kdf, nas, nas_crypto, ngap
+from drivers.codecs import kdf, nas, nas_crypto, ngap, suci
 from drivers.codecs.milenage import Milenage
-from drivers.interfaces import Capability, Sent, Subscriber
+from drivers.interfaces import Capability, Concealment, Sent, Subscriber
 from drivers.n2 import Gnb
 
+NULL_SCHEME = Concealment()
 KINDS = {"initial": 1, "mobility": 2, "emergency": 4}
 FOLLOW_ON = 8
 NO_KEY = 7
@@ -78,6 +79,7 @@ class Ue:
         capability: Capability,
         *,
         dnn: str,
+        concealment: Concealment = NULL_SCHEME,
     ) -> None:
         self.gnb, self.subscriber, self.label, self.capability = gnb, subscriber, label, capability
         self.trace: Trace = gnb.trace
@@ -89,7 +91,7 @@ class Ue:
         self.sent: dict[str, Sent] = {}
         self.mark = 0
         self.keys: list[dict[str, Any]] = []
-        self._dnn, self.routing_indicator = dnn, "0"
+        self._dnn, self.routing_indicator, self.concealment = dnn, "0", concealment
         self._lock = threading.RLock()
         self._milenage = Milenage(subscriber.k, subscriber.opc)
         self._sqn = 0
@@ -114,10 +116,13 @@ class Ue:
 
     @property
     def suci(self) -> nas.Suci:
-        """The concealed identity with the null scheme (TS 33.501 annex C.2)."""
-        plmn = self.gnb.cell.plmn
+        """The subscription concealed as `concealment` says, afresh each time (TS 33.501 annex C)."""
+        plmn, how = self.gnb.cell.plmn, self.concealment
         msin = self.subscriber.imsi[len(plmn.mcc + plmn.mnc) :]
-        return nas.Suci.null(plmn, msin, self.routing_indicator)
+        if how.scheme == suci.NULL_SCHEME:
+            return nas.Suci.null(plmn, msin, self.routing_indicator)
+        output = suci.conceal(how.scheme, nas.msin_bcd(msin), how.home_public_key)
+        return nas.Suci(plmn, self.routing_indicator, how.scheme, how.key_id, output)
 
     def start(
         self,
