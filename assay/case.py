@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cache
 from typing import Any, Generic, TypeVar
 
 from assay.verdict import Verdict, inconclusive
@@ -163,6 +164,13 @@ def to_json(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no place in a record: use text, numbers, lists and mappings")
 
 
+@cache
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    """The declared type of each field of a dataclass."""
+    hints = typing.get_type_hints(kind)
+    return {f.name: hints[f.name] for f in dataclasses.fields(kind)}
+
+
 def from_json(kind: Any, value: Any) -> Any:
     """The inverse of `to_json` for a declared type; raises ValueError where the JSON does not fit it."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
@@ -173,11 +181,11 @@ def from_json(kind: Any, value: Any) -> Any:
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         if not isinstance(value, dict):
             raise ValueError(f"{kind.__name__} wants a mapping, not {type(value).__name__}")
-        hints, fields = typing.get_type_hints(kind), dataclasses.fields(kind)
-        if set(value) != {f.name for f in fields}:
-            odd = sorted(set(value) ^ {f.name for f in fields})
+        hints = _hints(kind)
+        if value.keys() != hints.keys():
+            odd = sorted(value.keys() ^ hints.keys())
             raise ValueError(f"{kind.__name__}: unknown or missing {', '.join(odd)}")
-        return kind(**{f.name: from_json(hints[f.name], value[f.name]) for f in fields})
+        return kind(**{name: from_json(hint, value[name]) for name, hint in hints.items()})
     if origin is tuple and isinstance(value, list):
         if arguments[1:] == (...,):
             return tuple(from_json(arguments[0], item) for item in value)
