@@ -114,7 +114,8 @@ def judge(record: Record) -> Verdict:
     if len(lost) > 1:
         return failed(f"{lost[0].loss} after the stimulus, and again when it was repeated", *refs)
     if lost:
-        return inconclusive(f"{lost[0].loss} after the stimulus, once; the repetition went well", *refs)
+        again = "the repetition went well" if len(record.attempts) > 1 else "it could not be repeated"
+        return inconclusive(f"{lost[0].loss} after the stimulus, once; {again}", *refs)
     return verdicts[-1]
 
 

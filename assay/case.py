@@ -48,6 +48,7 @@ class Watch:
     what: str
     seconds: float
     events: tuple[Event, ...]
+    whole: bool = True  # False where the N2 association was lost before its end
 
 
 class Observation:
@@ -101,15 +102,23 @@ def in_turn(*steps: Callable[[], Control]) -> tuple[Control, ...]:
 def unsound(controls: Iterable[Control], silences: Iterable[Watch] = ()) -> Verdict | None:
     """INCONCLUSIVE where a control failed, or where a silence was shorter than the product is slow.
 
-    A product that needs t seconds for an answer that works proves nothing by t seconds of silence: a watch
-    counts only when it lasted at least twice as long as the slowest answer of the controls.
+    A watch that the loss of the association cut short proves nothing either, nor one in which something came
+    that cannot be decoded or in which the bench could not send. A product that needs t seconds for an answer
+    that works proves nothing by t seconds of silence: a watch counts only when it lasted at least twice as
+    long as the slowest answer of the controls.
     """
     controls = tuple(controls)
+    if not controls:
+        return inconclusive("no control was done")
     for control in controls:
         if not control.worked:
             return inconclusive(f"control failed: {control.what}: {control.saw}", *control.refs)
     slow = max(controls, key=lambda c: c.slowest, default=None)
     for watch in silences:
+        if not watch.whole:
+            return inconclusive(f"the N2 association was lost: {watch.what} was not watched to its end")
+        if odd := unclear(watch.events):
+            return odd
         if slow is not None and watch.seconds < 2 * slow.slowest:
             return inconclusive(
                 f"the product took {slow.slowest:.1f} s for an answer, so {watch.seconds:.1f} s of silence"
@@ -119,25 +128,59 @@ def unsound(controls: Iterable[Control], silences: Iterable[Watch] = ()) -> Verd
     return None
 
 
+def unclear(events: Iterable[Event]) -> Verdict | None:
+    """INCONCLUSIVE where something came that cannot be decoded, or where the bench could not send."""
+    for event in events:
+        if event.received and event.name.startswith("UNDECODABLE"):
+            return inconclusive(f"the product sent what cannot be decoded ({event.name})", event.ref)
+        if event.name.startswith("NOT SENT"):
+            return inconclusive("the connection was gone before the bench could send")
+    return None
+
+
+NEVER_PLAIN = ("REGISTRATION ACCEPT", "SECURITY MODE COMMAND", "SERVICE ACCEPT")
+
+
+def genuine(events: Iterable[Event], *names: str) -> tuple[Event, ...]:
+    """The events of these names that a UE would believe: the MAC verifies, or plain NAS may say this."""
+    return tuple(
+        e
+        for e in named(events, *names)
+        if e.interface != "n1"
+        or e.facts.get("mac_ok") is True
+        or (e.facts.get("header") == 0 and e.name not in NEVER_PLAIN)
+    )
+
+
 def named(events: Iterable[Event], *names: str) -> tuple[Event, ...]:
     """The events the product caused that have one of these names."""
     return tuple(e for e in events if e.received and e.name in names)
 
 
-def beyond(
-    seen: Iterable[Event], twin: Iterable[Event], *, harmless: Iterable[str] = ("5GMM STATUS",)
-) -> list[Event]:
-    """What the product did for a UE and not, as often, for its twin; carriers of NAS do not count."""
-    spared = Counter(e.name for e in twin if e.received)
-    more = []
-    for event in seen:
-        if not event.received or event.name in harmless or event.name == "DOWNLINK NAS TRANSPORT":
-            continue
-        if spared[event.name] > 0:
+SETUPS = ("INITIAL CONTEXT SETUP REQUEST", "PDU SESSION RESOURCE SETUP REQUEST")
+
+
+def effect(event: Event) -> bool:
+    """Whether an event shows that the product processed something: downlink NAS, a set-up, an SBI request.
+
+    5GMM STATUS alone shows no processing, and what cannot be decoded shows nothing.
+    """
+    if not event.received or event.name == "5GMM STATUS" or event.name.startswith("UNDECODABLE"):
+        return False
+    if event.interface == "n1":
+        return True
+    return event.name in SETUPS if event.interface == "n2" else " /" in event.name
+
+
+def beyond(seen: Iterable[Watch], twin: Iterable[Watch]) -> tuple[Watch, Event] | None:
+    """The first effect that a UE saw and its twin, over the same whole time, did not see as often."""
+    spared = Counter(e.name for watch in twin for e in watch.events if effect(e))
+    for watch in seen:
+        for event in filter(effect, watch.events):
+            if spared[event.name] == 0:
+                return watch, event
             spared[event.name] -= 1
-        else:
-            more.append(event)
-    return more
+    return None
 
 
 def told(event: Event | None) -> str:

@@ -156,8 +156,8 @@ class Session:
                 seen = bound.probe(**arguments)
             finally:
                 loss = bench.end()
-            if bench.peers is not None and bench.peers.trouble:
-                raise LabError(f"a peer of the bench broke: {bench.peers.trouble}")
+            if bench.peers is not None and (trouble := bench.peers.forgive()):
+                raise LabError(f"a peer of the bench broke: {trouble}")
             attempts.append(Attempt(to_json(seen), loss.what if loss else "", loss.ref if loss else ""))
             if loss is None:
                 break

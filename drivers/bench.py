@@ -6,13 +6,23 @@ before a verdict) are those of the catalogue of TS 33.512.
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from assay.case import Control, Event, Watch
 from assay.errors import LabError
 from assay.evidence import Trace
 from drivers.emulated.peers import Peers
-from drivers.interfaces import Capability, Concealment, Confirmation, Loss, Subscriber, Timers
+from drivers.interfaces import (
+    CONFIRMATION,
+    SM_CONTEXTS,
+    Capability,
+    Concealment,
+    Confirmation,
+    Loss,
+    Subscriber,
+    Timers,
+)
 from drivers.n2 import Gnb
 from drivers.sbi import Hold, Request, Response
 from drivers.ue import Ue
@@ -24,8 +34,6 @@ ENDS = (
     "UE CONTEXT RELEASE COMMAND",
 )
 LOST = "ASSOCIATION LOST"
-SM_CONTEXTS = "POST /nsmf-pdusession/v1/sm-contexts"
-CONFIRMATION = "PUT /nausf-auth/v1/ue-authentications/{authCtxId}/5g-aka-confirmation"
 LIVENESS_SESSION = 15  # a PDU session identity that no test case uses
 
 
@@ -71,6 +79,9 @@ class AmfBench:
             event = next((e for e in self.trace.since(self._stimulus) if e.name == LOST), None)
             if event is not None:
                 lost = Loss("the N2 association was lost", event.ref)
+        if self.gnb.trouble:
+            trouble, self.gnb.trouble = self.gnb.trouble, ""
+            raise LabError(f"the bench's gNB broke: {trouble}")
         for ue in self._ues:
             self.keys += ue.keys
             if self.gnb.up and ue.context is not None and ue.amf_id is not None:
@@ -123,8 +134,15 @@ class AmfBench:
         began = self.trace.now
         seconds = max(seconds, min(3 * slowest(self.trace.since()), self.timers.answer_s))
         self.trace.wait(lambda e: e.name == LOST, mark=since, within=seconds if self.gnb.up else 0.0)
-        lasted = min(self.trace.now - began, seconds)
-        return tuple(Watch(what, round(lasted, 3), self.trace.since(since, ue.label)) for ue in ues)
+        lasted = round(min(self.trace.now - began, seconds), 3)
+        return tuple(self._watched(what, lasted, since, ue) for ue in ues)
+
+    def _watched(self, what: str, seconds: float, since: int, ue: Ue) -> Watch:
+        """What belongs to a UE, and what could belong to any: what nobody can decode or attribute."""
+        events = self.trace.since(since)
+        whole = not any(e.name == LOST for e in events)
+        mine = tuple(e for e in events if e.ue == ue.label or (not e.ue and e.name.startswith("UNDECODABLE")))
+        return Watch(what, seconds, mine, whole and self.gnb.up)
 
     def outcome(self, ue: Ue) -> Event | None:
         return self.wait(ue, *ENDS, within=self.timers.outcome_s)
@@ -132,7 +150,7 @@ class AmfBench:
     def until_outcome(self, what: str, ue: Ue) -> Watch:
         began = self.trace.now
         self.wait(ue, "REGISTRATION ACCEPT", "REGISTRATION REJECT", within=self.timers.outcome_s)
-        return Watch(what, round(self.trace.now - began, 3), self.since(ue))
+        return self._watched(what, round(self.trace.now - began, 3), ue.mark, ue)
 
     def refusal(self, what: str, ue: Ue, refusals: tuple[str, ...], gave_up: tuple[str, ...]) -> Watch:
         self.wait(ue, "AUTHENTICATION RESPONSE", *ENDS, within=self.timers.answer_s)
@@ -144,13 +162,15 @@ class AmfBench:
         whole = self.timers.sbi_wait_s if gave_up else self.timers.refusal_s
         rest = began + whole - self.trace.now
         self.trace.wait(lambda e: e.name == LOST, mark=mark, within=rest if self.gnb.up else 0.0)
-        return Watch(what, round(self.trace.now - began, 3), self.since(ue))
+        return self._watched(what, round(self.trace.now - began, 3), ue.mark, ue)
 
     # --- controls ----------------------------------------------------------------------------------------
 
     def _control(self, what: str, ue: Ue, mark: int, worked: bool, saw: str) -> Control:
         events = self.trace.since(mark, ue.label)
         refs = tuple(dict.fromkeys(e.ref for e in events if e.received and e.ref))
+        if not worked and self._stimulus is not None and self._service_lost is None:
+            self._service_lost = Loss(f"service was lost ({saw})", refs[-1] if refs else "")
         return Control(what, worked, saw, round(slowest(events), 3), refs[-3:])
 
     def _up(self) -> str:
@@ -203,6 +223,8 @@ class AmfBench:
 
     def idles(self, ue: Ue, what: str) -> Control:
         mark = self.trace.mark()
+        if ue.guti is None:
+            return self._control(what, ue, mark, False, f"{ue.label} was given no 5G-GUTI")
         ue.release()
         end = self.wait(ue, "UE CONTEXT RELEASE COMMAND", within=self.timers.answer_s, since=mark)
         saw = f"{ue.label} was released to CM-IDLE" if end else f"{ue.label}: no UE CONTEXT RELEASE COMMAND"
@@ -214,9 +236,14 @@ class AmfBench:
                 return True
             if e.ue != ue.label or not e.received:
                 return False
-            if e.name == SM_CONTEXTS:
-                return session_of(e) == session
-            return e.name == "DL NAS TRANSPORT" and e.facts.get("pdu_session_id") == session
+            if self.plays("smf"):
+                return e.name == SM_CONTEXTS and session_of(e) == session
+            return (
+                e.name == "DL NAS TRANSPORT"
+                and e.facts.get("pdu_session_id") == session
+                and e.facts.get("mac_ok") is True
+                and "cause" not in e.facts
+            )
 
         event = self.trace.wait(match, mark=since, within=within)
         return None if event is None or event.name == LOST else event
@@ -231,26 +258,23 @@ class AmfBench:
         self.trace.quiet(self.timers.quiet_s, within=self.timers.answer_s)
         return control
 
-    def alive(self, ue: Ue) -> Control:
-        what = "the product served the same UE after the last step"
-        if self.gnb.up and ue.context is not None and ue.amf_id is not None:
-            if self.plays("smf"):
-                control = self.establishes(ue, LIVENESS_SESSION, what)
-            else:
-                mark = self.trace.mark()
-                ue.deregister()
-                end = self.wait(
-                    ue, "DEREGISTRATION ACCEPT (UE ORIGINATING)", within=self.timers.answer_s, since=mark
-                )
-                saw = f"{ue.label}: {told(end)}"
-                control = self._control(what, ue, mark, end is not None, saw)
-        else:
-            control = self.registers(self.ue(), "a fresh UE registered after the last step")
-        if not control.worked and self._stimulus is not None and self._service_lost is None:
-            self._service_lost = Loss(
-                f"service was lost ({control.saw})", control.refs[-1] if control.refs else ""
-            )
+    def alive(self, ue: Ue, twin: Ue | None = None) -> Control:
+        control = self._serves(ue)
+        if not control.worked and twin is not None and not self._serves(twin).worked:
+            self._service_lost = None
+            return replace(control, saw=f"{control.saw}; nor was its twin")
         return control
+
+    def _serves(self, ue: Ue) -> Control:
+        what = "the product served the same UE after the last step"
+        if not (self.gnb.up and ue.context is not None and ue.amf_id is not None):
+            return self.registers(self.ue(), "a fresh UE registered after the last step")
+        if self.plays("smf"):
+            return self.establishes(ue, LIVENESS_SESSION, what)
+        mark = self.trace.mark()
+        ue.deregister()
+        end = self.wait(ue, "DEREGISTRATION ACCEPT (UE ORIGINATING)", within=self.timers.answer_s, since=mark)
+        return self._control(what, ue, mark, end is not None, f"{ue.label}: {told(end)}")
 
     # --- peers and settings ------------------------------------------------------------------------------
 

@@ -77,6 +77,13 @@ class Capability:
     eia: int | None = None
 
 
+# --- names of events on the service-based interfaces that suites look for ------------------------------
+
+SM_CONTEXTS = "POST /nsmf-pdusession/v1/sm-contexts"
+CONFIRMATION = "PUT /nausf-auth/v1/ue-authentications/{authCtxId}/5g-aka-confirmation"
+AMF_REGISTRATION = "PUT /nudm-uecm/v1/{supi}/registrations/amf-3gpp-access"
+
+
 # --- the bench around an AMF ------------------------------------------------------------------------------
 
 
@@ -160,8 +167,8 @@ class Ue(Protocol):
         """Send a plain REGISTRATION REQUEST (cleartext IEs only, ngKSI 7) on a new RRC connection."""
         ...
 
-    def service_request(self) -> None:
-        """Send SERVICE REQUEST from CM-IDLE."""
+    def service_request(self, session: int | None = None) -> None:
+        """Send SERVICE REQUEST from CM-IDLE, for signalling or for the user plane of a PDU session."""
         ...
 
     def session_request(self, session: int, **how: Any) -> Sent:
@@ -279,8 +286,11 @@ class AmfBench(Protocol):
         """The event that shows a request for this PDU session served, at the SMF or on N1."""
         ...
 
-    def alive(self, ue: Ue) -> Control:
-        """Control: the liveness exchange of the conventions, after the last step."""
+    def alive(self, ue: Ue, twin: Ue | None = None) -> Control:
+        """Control: the liveness exchange of the conventions, after the last step.
+
+        Where it fails for the twin as well, the stimulus is not to blame.
+        """
         ...
 
     def confirmation(self, ue: Ue, how: Confirmation) -> None:

@@ -60,6 +60,7 @@ class Gnb:
         self._ues: dict[int, Attached] = {}
         self._lock = threading.Lock()
         self._association: sctp.Association | None = None
+        self.trouble = ""  # the first failure of ours on the reader's thread
         self._reader: threading.Thread | None = None
         self._closing = False
 
@@ -102,14 +103,32 @@ class Gnb:
         with self._lock:
             association, self._association = self._association, None
             self._closing = True
-            self._ues.clear()
+            self._forget()
         if association is not None:
             association.close()
         if self._reader is not None:
             self._reader.join(5.0)
             self._reader = None
 
+    def _forget(self) -> None:
+        for ue in self._ues.values():
+            ue.amf_id = None
+        self._ues.clear()
+
     def _read(self, association: sctp.Association) -> None:
+        try:
+            self._serve(association)
+        except (
+            Exception
+        ) as error:  # whatever breaks here is ours, and must not pass for the product's silence
+            self.trouble = self.trouble or f"{type(error).__name__}: {error}"
+            with self._lock:
+                if self._association is association:
+                    self._association = None
+                    self._forget()
+            self.trace.event(0, True, "n2", "ASSOCIATION LOST", facts={"how": "the bench broke"})
+
+    def _serve(self, association: sctp.Association) -> None:
         while True:
             got = association.receive(0.5)
             if got is None:
@@ -121,7 +140,7 @@ class Gnb:
                 with self._lock:
                     if self._association is association:
                         self._association = None
-                        self._ues.clear()
+                        self._forget()
                 if not self._closing:
                     self.trace.event(0, True, "n2", "ASSOCIATION LOST", facts={"how": got.name.lower()})
                 return
@@ -134,11 +153,16 @@ class Gnb:
             facts = {"why": str(error)[:200], "octets": len(got.data)}
             self.trace.event(frame, True, "n2", "UNDECODABLE NGAP", facts=facts)
             return
-        ran_id = ngap.ran_ue_ngap_id(pdu)
+        ran_id, amf_id = ngap.ran_ue_ngap_id(pdu), ngap.amf_ue_ngap_id(pdu)
         with self._lock:
             ue = self._ues.get(ran_id) if ran_id is not None else None
+            if ran_id is None and amf_id is not None:
+                ue = next((u for u in self._ues.values() if u.amf_id == amf_id), None)
         facts = _facts(pdu)
-        self.trace.event(frame, True, "n2", pdu.title, ue.label if ue else "", facts)
+        label = ue.label if ue else ""
+        if ue is not None and ran_id not in (None, ue.ran_id):
+            label = f"{label}, left"  # a connection that the UE has left decides nothing about the new one
+        self.trace.event(frame, True, "n2", pdu.title, label, facts)
         if ue is not None:
             ue.downlink(pdu, frame)
 
@@ -165,9 +189,8 @@ class Gnb:
         return frame
 
     def attach(self, ue: Attached) -> int:
-        """Give a UE a new RAN UE NGAP ID, as a new RRC connection does."""
+        """Give a UE a new RAN UE NGAP ID, as a new RRC connection does; the old one is still served."""
         with self._lock:
-            self._ues = {i: u for i, u in self._ues.items() if u is not ue}
             ran_id = next(self._ids)
             self._ues[ran_id] = ue
             return ran_id

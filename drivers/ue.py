@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from assay.errors import LabError
 from assay.evidence import Trace
 from drivers.codecs import kdf, nas, nas_crypto, ngap, suci
 from drivers.codecs.milenage import Milenage
@@ -98,7 +99,7 @@ class Ue:
         self._fresh: Context | None = None  # made by an authentication, not yet taken into use
         self._kind: Literal["initial", "mobility", "emergency"] = "initial"
         self._identity: bytes = b""
-        self._rand = b""
+        self._rand = self._res_star = b""
         self._answers: dict[str, Callable[[nas.Message], object]] = {
             "AUTHENTICATION REQUEST": self._authenticate,
             "SECURITY MODE COMMAND": lambda _: self.complete_security_mode(),
@@ -131,6 +132,8 @@ class Ue:
     ) -> None:
         """Send a plain REGISTRATION REQUEST with cleartext IEs only and ngKSI 7, on a new RRC connection."""
         with self._lock:
+            if identity == "guti" and self.guti is None:
+                raise LabError(f"{self.label} has no 5G-GUTI to register with")
             guti = self.guti if identity == "guti" else None
             self._kind = kind
             self._identity = guti.encode() if guti else self.suci.encode()
@@ -161,21 +164,26 @@ class Ue:
         c = self.capability
         return nas.SecurityCapability(c.ea, c.ia, c.eea, c.eia)
 
-    def service_request(self) -> None:
-        """SERVICE REQUEST (signalling) from CM-IDLE, integrity protected (clause 5.6.1)."""
+    def service_request(self, session: int | None = None) -> None:
+        """SERVICE REQUEST from CM-IDLE, integrity protected, for signalling or for data (clause 5.6.1)."""
         with self._lock:
             if self.guti is None or self.context is None:
-                raise ValueError(f"{self.label} has no 5G-GUTI or no security context: register it first")
+                raise LabError(f"{self.label} has no 5G-GUTI or no security context: register it first")
             self.mark = self.trace.mark()
             s_tmsi = self.guti.s_tmsi
-            plain = nas.encode(
-                "SERVICE REQUEST",
-                {
-                    "ng_ksi": bytes([self.context.ksi]),
-                    "service_type": b"\x00",
-                    "mobile_identity": s_tmsi.encode(),
-                },
-            )
+            ies = {
+                "ng_ksi": bytes([self.context.ksi]),
+                "service_type": b"\x00" if session is None else b"\x01",
+                "mobile_identity": s_tmsi.encode(),
+            }
+            plain = nas.encode("SERVICE REQUEST", ies)
+            if session is not None:  # no cleartext IE: it travels in the ciphered container (clause 4.4.6)
+                status = (1 << session).to_bytes(2, "little")
+                whole = nas.encode("SERVICE REQUEST", {**ies, "uplink_data_status": status})
+                keys = self.context.keys or kdf.nas_keys(self.context.kamf, self.context.ea, self.context.ia)
+                count = self.context.uplink
+                hidden = nas_crypto.encrypt(self.context.ea, keys.enc, count, 1, nas_crypto.UPLINK, whole)
+                plain = nas.encode("SERVICE REQUEST", {**ies, "nas_message_container": hidden})
             pdu = self.context.seal(nas.Header.INTEGRITY, self.context.uplink, plain)
             self.context.uplink += 1
             self._initial(pdu, "SERVICE REQUEST", plain, "mo-Signalling", s_tmsi)
@@ -313,12 +321,16 @@ class Ue:
     def downlink(self, pdu: ngap.Pdu, frame: int) -> None:
         """Serve one UE-associated NGAP message and the NAS message in it."""
         with self._lock:
-            amf_id = ngap.amf_ue_ngap_id(pdu)
+            amf_id, ran_id = ngap.amf_ue_ngap_id(pdu), ngap.ran_ue_ngap_id(pdu)
+            if ran_id is not None and ran_id != self.ran_id:  # a connection this UE has left
+                if pdu.title == "UE CONTEXT RELEASE COMMAND" and amf_id is not None:
+                    self.gnb.send(ngap.ue_context_release_complete(amf_id, ran_id), self)
+                return
             if amf_id is not None:
                 self.amf_id = amf_id
+            octets = ngap.nas_pdu(pdu)
             if pdu.title not in self.held:
                 self._serve_n2(pdu)
-            octets = ngap.nas_pdu(pdu)
             if octets is not None:
                 self._nas(octets, frame)
 
@@ -329,6 +341,7 @@ class Ue:
             self.gnb.send(ngap.initial_context_setup_response(self.amf_id, self.ran_id), self)
         elif pdu.title == "UE CONTEXT RELEASE COMMAND":
             self.gnb.send(ngap.ue_context_release_complete(self.amf_id, self.ran_id), self)
+            self.amf_id = None  # CM-IDLE: nothing can be sent on this connection any more
         elif pdu.title == "PDU SESSION RESOURCE SETUP REQUEST":
             sessions = ngap.session_ids(pdu)
             self.gnb.send(ngap.pdu_session_resource_setup_response(self.amf_id, self.ran_id, sessions), self)
@@ -352,12 +365,17 @@ class Ue:
             facts["why"] = str(error)[:200]
             self.trace.event(frame, True, "n1", "UNDECODABLE NAS", self.label, facts)
             return
-        facts |= describe(message)
         trusted = secured is None or facts.get("mac_ok") is True
-        if trusted:
-            self._take(message, context)
+        try:
+            facts |= describe(message)
+            if trusted:
+                self._take(message, context)
+        except (ValueError, LookupError) as error:  # decodable as a whole, and nonsense in one of its IEs
+            facts["odd"] = str(error)[:200]
+            trusted = False
+        held = message.name in self.held
         self.trace.event(frame, True, "n1", message.name, self.label, facts)
-        if message.name in self.held:
+        if held:
             return
         if trusted and message.name in self._answers:
             self._answers[message.name](message)
@@ -373,7 +391,10 @@ class Ue:
         if context is None:
             facts["mac_ok"] = None
             return None, secured.payload
-        plain, count, good = context.open(secured)
+        try:
+            plain, count, good = context.open(secured)
+        except ValueError:  # an algorithm that nobody has
+            plain, count, good = secured.payload, secured.sequence, False
         facts |= {"mac_ok": good, "count": count}
         if secured.header in (nas.Header.CIPHERED, nas.Header.CIPHERED_NEW_CONTEXT) and context.ea != 0:
             facts["deciphered"] = self.trace.deciphered(frame, True, plain)
@@ -388,7 +409,10 @@ class Ue:
             return None
         algorithms = message.ies["selected_nas_security_algorithms"][0]
         context = Context(base.kamf, base.ksi)
-        context.use(algorithms >> 4, algorithms & 0xF)
+        try:
+            context.use(algorithms >> 4, algorithms & 0xF)
+        except ValueError:
+            return None
         if context.keys is not None:
             enc, int_ = context.keys.enc.hex(), context.keys.int_.hex()
             entry = {
@@ -423,6 +447,10 @@ class Ue:
         if not good:
             self.send("AUTHENTICATION FAILURE", {"mm_cause": bytes([nas.Cause.MAC_FAILURE])}, header=0)
             return
+        if rand == self._rand:  # a repeat on T3560: the same answer again
+            ies = {"authentication_response_parameter": self._res_star}
+            self.send("AUTHENTICATION RESPONSE", ies, facts={"res_star": self._res_star.hex()})
+            return
         if int.from_bytes(sqn) <= self._sqn:
             self.synchronise(rand)
             return
@@ -437,6 +465,7 @@ class Ue:
         if self.spoil_res_star:
             self.spoil_res_star = False
             res_star = res_star[:-1] + bytes([res_star[-1] ^ 1])
+        self._res_star = res_star
         facts = {"res_star": res_star.hex(), "rand": rand.hex()}
         self.send("AUTHENTICATION RESPONSE", {"authentication_response_parameter": res_star}, facts=facts)
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -35,6 +36,11 @@ MAX_DEPTH = 16
 OWN_ROUTING = ("1", "0001")  # routing indicators of the second AUSF
 
 _SECRET = {"kseaf", "kausf", "kamf", "kgnb", "ck", "ik", "ckprime", "ikprime", "k", "opc", "xres", "xresstar"}
+
+# who the product is has no place in facts that are judged; the capture has it
+_IDENTITY = re.compile(
+    r"\w*(InstanceId|InstanceName|[uU]ri|URI|Reference)|servingNfId|guami|amfName|nfProfile"
+)
 
 Action = Callable[[Request, Callable[[], Response]], Outcome]
 
@@ -154,6 +160,13 @@ class Peers:
     def trouble(self) -> str:
         """The first thing that went wrong in a peer or a script, "" when nothing did."""
         return next((s.failure for s in self._servers.values() if s.failure), "")
+
+    def forgive(self) -> str:
+        """The trouble so far, forgotten by being told."""
+        trouble = self.trouble
+        for server in self._servers.values():
+            server.failure = ""
+        return trouble
 
     def _played(self) -> list[Played]:
         return [
@@ -291,7 +304,11 @@ def plain(value: Any, depth: int = MAX_DEPTH) -> Any:
         return printable(value)
     if isinstance(value, Mapping):
         kept = ((printable(str(name), 100), item) for name, item in value.items())
-        return {name: plain(item, depth - 1) for name, item in kept if name.lower() not in _SECRET}
+        return {
+            name: plain(item, depth - 1)
+            for name, item in kept
+            if name.lower() not in _SECRET and not _IDENTITY.fullmatch(name)
+        }
     if isinstance(value, list):
         return [plain(item, depth - 1) for item in value]
     if isinstance(value, float) and not math.isfinite(value):

@@ -7,7 +7,7 @@ from assay.case import Control, Event, Observation, Watch, beyond, case, in_turn
 from assay.verdict import Verdict, failed, inconclusive, passed
 from drivers.interfaces import AmfBench
 
-SESSION = 2
+SESSION, LATER_SESSION = 2, 3
 SKIPPED_COUNTS = 16
 
 
@@ -16,10 +16,12 @@ class Seen(Observation):
     """What followed each bad message, and whether the good one with the same COUNT was served."""
 
     controls: tuple[Control, ...]
+    stimuli: int
     bad: tuple[Watch, ...]
     twin: tuple[Watch, ...]
     count: int
     served: Event | None
+    served_late: Event | None
     served_later: Event | None
 
 
@@ -27,9 +29,15 @@ def judge(seen: Seen) -> Verdict:
     """Nothing may follow a bad message, and the good one with its COUNT must still be served."""
     if doubt := unsound(seen.controls):
         return doubt
-    for bad, twin in zip(seen.bad, seen.twin, strict=True):
-        for event in beyond(bad.events, twin.events):
-            return failed(f"{bad.what} was processed: {told(event)} followed", event.ref)
+    if found := beyond(seen.bad, seen.twin):
+        bad, event = found
+        return failed(f"{bad.what} was processed: {told(event)} followed", event.ref)
+    if len(seen.bad) != seen.stimuli:
+        return inconclusive(f"only {len(seen.bad)} of {seen.stimuli} bad messages were sent")
+    if doubt := unsound(seen.controls, seen.bad):
+        return doubt
+    if seen.served is None and seen.served_late is not None:
+        return inconclusive("the right message was served, but only after its time", seen.served_late.ref)
     if seen.served is None and seen.served_later is not None:
         return failed(
             f"the right message with COUNT {seen.count} was not processed, with "
@@ -38,8 +46,6 @@ def judge(seen: Seen) -> Verdict:
         )
     if seen.served is None:
         return inconclusive("control failed: the right message was not processed either")
-    if doubt := unsound(seen.controls, seen.bad):
-        return doubt
     what = " and ".join(bad.what for bad in seen.bad)
     return passed(f"{what}: discarded; the right message with the same COUNT was served", seen.served.ref)
 
@@ -62,9 +68,9 @@ def test_faulty_or_missing_mac(amf: AmfBench, variant: str) -> Seen:
         lambda: amf.establishes(ue, 1, "the same UE established PDU session 1"),
         lambda: amf.establishes(twin, 1, "the twin established PDU session 1"),
     )
-    count = ue.uplink_count
+    count, stimuli = ue.uplink_count, len(STIMULI[variant])
     if not controls[-1].worked:
-        return Seen(controls, (), (), count, None, None)
+        return Seen(controls, stimuli, (), (), count, None, None, None)
     bad, calm = [], []
     amf.stimulus()
     for what, how in STIMULI[variant]:
@@ -76,9 +82,10 @@ def test_faulty_or_missing_mac(amf: AmfBench, variant: str) -> Seen:
     mark = amf.mark()
     ue.session_request(SESSION, count=count)
     served = amf.served(ue, SESSION, within=amf.timers.watch_s, since=mark)
-    later = None
+    late = later = None
     if served is None:
-        mark = amf.mark()
-        ue.session_request(SESSION, count=count + SKIPPED_COUNTS)
-        later = amf.served(ue, SESSION, within=amf.timers.watch_s, since=mark)
-    return Seen(controls, tuple(bad), tuple(calm), count, served, later)
+        again = amf.mark()
+        ue.session_request(LATER_SESSION, count=count + SKIPPED_COUNTS)
+        later = amf.served(ue, LATER_SESSION, within=amf.timers.answer_s, since=again)
+        late = amf.served(ue, SESSION, within=0.0, since=mark)
+    return Seen(controls, stimuli, tuple(bad), tuple(calm), count, served, late, later)

@@ -1,14 +1,30 @@
 """TC_NAS_NULL_INT_AMF: an authenticated UE never gets NULL integrity."""
 
 from dataclasses import dataclass
+from typing import Literal
 
-from assay.case import Control, Event, Observation, Watch, case, named, told, unsound
+from assay.case import (
+    Control,
+    Event,
+    Observation,
+    Watch,
+    case,
+    genuine,
+    named,
+    told,
+    unclear,
+    unsound,
+)
 from assay.verdict import Verdict, failed, inconclusive, passed
 from drivers.interfaces import AmfBench, Capability
 
 OFFERS = (Capability(ia=0xF0), Capability(ia=0xE0))
 ONLY_NULL = Capability(ia=0x80)
-ANSWERS = ("REGISTRATION ACCEPT", "INITIAL CONTEXT SETUP REQUEST", "REGISTRATION REJECT")
+Kind = Literal["initial", "emergency"]
+ANSWERS = {
+    "emergency": ("REGISTRATION ACCEPT", "INITIAL CONTEXT SETUP REQUEST", "REGISTRATION REJECT"),
+    "initial": ("REGISTRATION ACCEPT", "REGISTRATION REJECT"),
+}
 
 
 @dataclass(frozen=True)
@@ -29,31 +45,39 @@ class Seen(Observation):
     runs: tuple[Run, ...]
 
 
+def judge_command(kind: str, offered_ia: int, command: Event) -> Verdict | None:
+    """The FAIL of one SECURITY MODE COMMAND, or None."""
+    chosen, header = command.facts.get("ia"), command.facts.get("header")
+    if chosen == 0:
+        offer = f"5G-IA 0x{offered_ia:02X}"
+        return failed(f"an authenticated UE that offers {offer} got 5G-IA0 ({kind})", command.ref)
+    if header != 3:
+        return failed(f"SECURITY MODE COMMAND has security header type {header}, not 3", command.ref)
+    if command.facts.get("mac_ok") is not True:
+        said = f"SECURITY MODE COMMAND names 128-5G-IA{chosen}, but its MAC does not verify with it"
+        return failed(said, command.ref)
+    return None
+
+
 def judge(seen: Seen) -> Verdict:
     """Authentication, then SECURITY MODE COMMAND with a real algorithm and a MAC that verifies."""
     if doubt := unsound([seen.before]):
         return doubt
     refs = []
     for run in seen.runs:
-        command = next(iter(named(run.events, "SECURITY MODE COMMAND")), None)
+        commands = named(run.events, "SECURITY MODE COMMAND")
         challenged = named(run.events, "AUTHENTICATION REQUEST")
-        if command is None or not challenged or challenged[0].at > command.at:
+        if not commands or not challenged or challenged[0].at > commands[0].at:
             end = told(run.answer) if run.answer else "no SECURITY MODE COMMAND after an authentication"
             return inconclusive(f"the {seen.kind} registration was not authenticated: {end}")
-        refs.append(command.ref)
-        offer = f"5G-IA 0x{run.offered_ia:02X}"
-        if command.facts["ia"] == 0:
-            return failed(f"an authenticated UE that offers {offer} got 5G-IA0 ({seen.kind})", command.ref)
-        if command.facts["header"] != 3:
-            header = command.facts["header"]
-            return failed(f"SECURITY MODE COMMAND has security header type {header}, not 3", command.ref)
-        if command.facts["mac_ok"] is not True:
-            named_ = f"128-5G-IA{command.facts['ia']}"
-            return failed(
-                f"SECURITY MODE COMMAND names {named_}, but its MAC does not verify with it", command.ref
-            )
+        refs.append(commands[0].ref)
+        for command in commands:
+            if verdict := judge_command(seen.kind, run.offered_ia, command):
+                return verdict
         if run.answer is None or run.answer.name == "REGISTRATION REJECT":
             return inconclusive(f"control failed: SECURITY MODE COMPLETE was answered by {told(run.answer)}")
+        if odd := unclear(run.events):
+            return odd
     if len(seen.runs) != len(OFFERS):
         return inconclusive("not every offer was run")
     return passed(f"{seen.kind} registration: real integrity with a valid MAC for both offers", *refs)
@@ -73,13 +97,14 @@ def judge_only_null(seen: SeenOnlyNull) -> Verdict:
     if doubt := unsound([seen.before]):
         return doubt
     for command in named(seen.watch.events, "SECURITY MODE COMMAND"):
-        what = "5G-IA0" if command.facts["ia"] == 0 else f"5G-IA{command.facts['ia']}, which was not offered,"
+        chosen = command.facts.get("ia")
+        what = "5G-IA0" if chosen == 0 else f"5G-IA{chosen}, which was not offered,"
         return failed(f"SECURITY MODE COMMAND with {what} for a UE that offers 5G-IA0 only", command.ref)
     for accept in named(seen.watch.events, "REGISTRATION ACCEPT"):
         return failed("a UE that offers 5G-IA0 only was accepted", accept.ref)
-    if doubt := unsound([seen.after]):
+    if doubt := unclear(seen.watch.events) or unsound([seen.after]):
         return doubt
-    for reject in named(seen.watch.events, "REGISTRATION REJECT"):
+    for reject in genuine(seen.watch.events, "REGISTRATION REJECT"):
         return passed(f"a UE that offers 5G-IA0 only got {told(reject)}", reject.ref)
     return inconclusive("no reject and no accept; TC_UE_SEC_CAP_HANDLING_AMF judges the missing reject")
 
@@ -87,6 +112,7 @@ def judge_only_null(seen: SeenOnlyNull) -> Verdict:
 @case("TC_NAS_NULL_INT_AMF", judge, "AB")
 def test_null_integrity(amf: AmfBench, variant: str) -> Seen:
     ue = amf.ue()
+    kind: Kind = "emergency" if variant == "A" else "initial"
     before = Control("none: the authentication within each run is the control", True, "")
     if variant == "A":
         ue.start()
@@ -97,12 +123,12 @@ def test_null_integrity(amf: AmfBench, variant: str) -> Seen:
     runs = []
     for offer in OFFERS if before.worked else ():
         ue.capability = offer
-        ue.start("emergency" if variant == "A" else "initial")
+        ue.start(kind)
         amf.outcome(ue)
         events = amf.since(ue)
-        answer = next(iter(named(events, *ANSWERS)), None)
+        answer = next(iter(genuine(events, *ANSWERS[kind])), None)
         runs.append(Run(offer.ia, events, answer))
-    return Seen("emergency" if variant == "A" else "initial", before, tuple(runs))
+    return Seen(kind, before, tuple(runs))
 
 
 @case("TC_NAS_NULL_INT_AMF", judge_only_null, "C")

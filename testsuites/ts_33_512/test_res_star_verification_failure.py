@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from assay.case import Control, Observation, Watch, case, named, told, unsound
+from assay.case import Control, Event, Observation, Watch, case, genuine, named, told, unsound
 from assay.verdict import Verdict, failed, inconclusive, passed
-from drivers.interfaces import AmfBench, Confirmation
+from drivers.interfaces import CONFIRMATION, AmfBench, Confirmation
 
-CONFIRMATION = "PUT /nausf-auth/v1/ue-authentications/{authCtxId}/5g-aka-confirmation"
 ACTIVATION = ("SECURITY MODE COMMAND", "INITIAL CONTEXT SETUP REQUEST", "REGISTRATION ACCEPT")
 GAVE_UP = ("STREAM RESET", "CONNECTION CLOSED")
 REFUSALS = ("AUTHENTICATION REJECT", "IDENTITY REQUEST", "REGISTRATION REJECT")
@@ -38,6 +37,23 @@ class Seen(Observation):
     runs: tuple[Run, ...]
     after: Control
     sbi_timeout: float | None  # as declared
+    refusal_s: float  # how long a refusal may take
+    wanted: int  # runs of this variant
+
+
+def allowed_from(seen: Seen, events: tuple[Event, ...]) -> float:
+    """When key activation may begin: after a later authentication that succeeded."""
+    for event in events:
+        body = event.facts.get("body")
+        if (
+            seen.guti
+            and not event.received
+            and event.name == f"200 to {CONFIRMATION}"
+            and isinstance(body, dict)
+            and body.get("authResult") == "AUTHENTICATION_SUCCESS"
+        ):
+            return event.at
+    return float("inf")
 
 
 def judge_run(seen: Seen, run: Run, doubt: Verdict | None) -> Verdict | None:
@@ -55,46 +71,35 @@ def judge_run(seen: Seen, run: Run, doubt: Verdict | None) -> Verdict | None:
         return inconclusive("IDENTITY REQUEST came before the challenge: the SUCI was known already")
     asked = named(events, CONFIRMATION)
     if asked:
-        body = asked[0].facts["body"]
+        body = asked[0].facts.get("body")
         res_star = body.get("resStar", "absent") if isinstance(body, dict) else "absent"
         if seen.spoiled and res_star is not None:
-            return failed(
-                f"RES* did not match, but the confirmation carries resStar {res_star}, not null", asked[0].ref
-            )
-        if not seen.spoiled and str(res_star).lower() != response.facts["res_star"]:
-            return failed(
-                f"the confirmation carries resStar {res_star}, not the one the UE sent", asked[0].ref
-            )
-    second = asked[1].at if len(asked) > 1 else float("inf")
+            said = f"RES* did not match, but the confirmation carries resStar {res_star}, not null"
+            return failed(said, asked[0].ref)
+        if not seen.spoiled and str(res_star).lower() != response.facts.get("res_star"):
+            said = f"the confirmation carries resStar {res_star}, not the one the UE sent"
+            return failed(said, asked[0].ref)
     for event in named(events, *ACTIVATION):
-        if event.at < second:
+        if event.at < allowed_from(seen, events):
             return failed(f"{run.what}: {told(event)} without a successful authentication", event.ref)
     if not asked:
-        told_ue = named(events, *REFUSALS)[:1]
+        told_ue = genuine(events, *REFUSALS)[:1]
         refs = (response.ref, *(e.ref for e in told_ue))
         end = told(told_ue[0]) if told_ue else "nothing"
         return doubt or failed(f"{run.what}: the AUSF was never asked to confirm, the UE got {end}", *refs)
-    return judge_refusal(seen, run, doubt)
+    return judge_refusal(seen, run, asked[0], doubt)
 
 
-def judge_refusal(seen: Seen, run: Run, doubt: Verdict | None) -> Verdict | None:
-    """Whether the UE was told, in the way the variant demands."""
+def judge_refusal(seen: Seen, run: Run, asked: Event, doubt: Verdict | None) -> Verdict | None:
+    """Whether the UE was told, in the way the variant demands and in its time."""
     events = run.watch.events
-    asked = named(events, CONFIRMATION)[0]
     refused = [
         e
-        for e in named(events, *REFUSALS)
-        if e.name != "IDENTITY REQUEST" or e.facts["identity_type"] == SUCI_TYPE
+        for e in genuine(events, *REFUSALS)
+        if e.at >= asked.at and (e.name != "IDENTITY REQUEST" or e.facts.get("identity_type") == SUCI_TYPE)
     ]
     if seen.silent:
-        ended = next((e for e in events if e.name in GAVE_UP), None)
-        if not refused and ended is None and seen.sbi_timeout is None:
-            return inconclusive(
-                "the end of the AMF's wait was neither seen nor declared, and nothing was sent"
-            )
-        if refused:
-            return None
-        return doubt or failed(f"{run.what}: the AMF gave up, but the UE was told nothing", asked.ref)
+        return judge_silence(seen, run, asked, refused, doubt)
     wanted = "IDENTITY REQUEST" if seen.guti else "AUTHENTICATION REJECT"
     if not refused or refused[0].name != wanted:
         note = RECOMMENDED if seen.guti and refused else ""
@@ -102,6 +107,31 @@ def judge_refusal(seen: Seen, run: Run, doubt: Verdict | None) -> Verdict | None
         verdict = failed(f"{run.what}: {got} instead of {wanted}{note}", (refused or (asked,))[0].ref)
         return verdict if refused else doubt or verdict
     return None
+
+
+def judge_silence(
+    seen: Seen, run: Run, asked: Event, refused: list[Event], doubt: Verdict | None
+) -> Verdict | None:
+    """Whether the UE was told in time after the AMF's wait for a silent AUSF ended, seen or declared."""
+    ends = [
+        e.at
+        for e in run.watch.events
+        if e.name in GAVE_UP and e.facts.get("request") == CONFIRMATION and e.facts.get("by") == "product"
+    ]
+    if seen.sbi_timeout is not None:
+        ends.append(asked.at + seen.sbi_timeout)
+    if refused and (not ends or refused[0].at <= min(ends) + seen.refusal_s):
+        return None
+    if not ends:
+        return inconclusive("the end of the AMF's wait was neither seen nor declared, and nothing was sent")
+    if refused:
+        late = refused[0].at - min(ends)
+        return failed(
+            f"{run.what}: {told(refused[0])} came {late:.0f} s after the AMF gave up", refused[0].ref
+        )
+    if asked.at + run.watch.seconds < min(ends) + seen.refusal_s:
+        return inconclusive("the watch ended before the time for a refusal was over")
+    return doubt or failed(f"{run.what}: the AMF gave up, but the UE was told nothing", asked.ref)
 
 
 def judge(seen: Seen) -> Verdict:
@@ -113,10 +143,11 @@ def judge(seen: Seen) -> Verdict:
     for verdict in (*sorted(decided, key=lambda v: v.outcome != "FAIL"), doubt):
         if verdict is not None:
             return verdict
-    if not seen.runs:
-        return inconclusive("nothing was run")
-    refs = [e.ref for run in seen.runs for e in named(run.watch.events, *REFUSALS)[:1]]
-    words = ", ".join(dict.fromkeys(told(named(r.watch.events, *REFUSALS)[0]) for r in seen.runs))
+    if len(seen.runs) != seen.wanted:
+        return inconclusive(f"only {len(seen.runs)} of {seen.wanted} runs were done")
+    told_ue = [genuine(run.watch.events, *REFUSALS)[-1] for run in seen.runs]
+    refs = [e.ref for e in told_ue]
+    words = ", ".join(dict.fromkeys(told(e) for e in told_ue))
     return passed(f"no key was activated and the UE was refused by {words}", *refs)
 
 
@@ -136,13 +167,27 @@ def test_res_star_failure(amf: AmfBench, variant: str) -> Seen:
             prepared = amf.connects(ue, "the UE got its 5G-GUTI")
             if prepared.worked:
                 prepared = amf.idles(ue, "the UE went to CM-IDLE")
+        what = "wrong RES*" if spoiled else f"AUSF answers {answer}"
+        if not prepared.worked:
+            runs.append(Run(what, prepared, Watch(what, 0.0, ())))
+            break
         amf.confirmation(ue, answer)
         ue.spoil_res_star = spoiled
-        what = "wrong RES*" if spoiled else f"AUSF answers {answer}"
-        amf.stimulus()
+        if not runs:
+            amf.stimulus()
         ue.start("initial", "guti" if guti else "suci")
         runs.append(Run(what, prepared, amf.refusal(what, ue, REFUSALS, GAVE_UP if silent else ())))
     amf.confirmation(ue, "normal")
     ue.routing_indicator = "0"
     after = amf.registers(ue, "the same subscriber registered with SUCI and the right RES*")
-    return Seen(guti, spoiled, silent, before, tuple(runs), after, amf.timers.sbi_timeout_s)
+    return Seen(
+        guti,
+        spoiled,
+        silent,
+        before,
+        tuple(runs),
+        after,
+        amf.timers.sbi_timeout_s,
+        amf.timers.refusal_s,
+        len(answers),
+    )

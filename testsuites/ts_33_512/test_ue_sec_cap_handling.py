@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from assay.case import Control, Observation, Watch, case, named, told, unsound
+from assay.case import Control, Observation, Watch, case, genuine, named, told, unclear, unsound
 from assay.verdict import Verdict, failed, inconclusive, passed
 from drivers.interfaces import AmfBench, Capability
 
@@ -30,13 +30,14 @@ def judge(seen: Seen) -> Verdict:
         return doubt
     offer = f"5G-EA 0x{seen.offered.ea:02X}, 5G-IA 0x{seen.offered.ia:02X}"
     chosen = "".join(
-        f" (SECURITY MODE COMMAND named NEA{e.facts['ea']}/NIA{e.facts['ia']})"
+        f" (SECURITY MODE COMMAND named NEA{e.facts.get('ea')}/NIA{e.facts.get('ia')})"
         for e in named(seen.watch.events, "SECURITY MODE COMMAND")[:1]
     )
     for accept in named(seen.watch.events, "REGISTRATION ACCEPT"):
         return failed(f"a UE that offers {offer} was accepted{chosen}", accept.ref)
-    for reject in named(seen.watch.events, "REGISTRATION REJECT"):
-        return unsound([seen.after]) or passed(f"{offer} was answered by {told(reject)}{chosen}", reject.ref)
+    for reject in genuine(seen.watch.events, "REGISTRATION REJECT"):
+        doubt = unclear(seen.watch.events) or unsound([seen.before, seen.after])
+        return doubt or passed(f"{offer} was answered by {told(reject)}{chosen}", reject.ref)
     if doubt := unsound([seen.before, seen.after], [seen.watch]):
         return doubt
     got = ", ".join(dict.fromkeys(e.name for e in seen.watch.events if e.received)) or "nothing"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from assay.case import Control, Event, Observation, case, unsound
+from assay.case import Control, Event, Observation, case, named, unsound
 from assay.verdict import Verdict, failed, inconclusive, passed
 from drivers.interfaces import AmfBench, Capability
 
@@ -19,7 +19,7 @@ class Run:
 
     offered: Capability
     registered: Control
-    setup: Event | None
+    setups: tuple[Event, ...]
 
 
 @dataclass(frozen=True)
@@ -41,28 +41,32 @@ def expected(offer: Capability) -> dict[str, int]:
     return {name: ngap_bits(octet) for name, octet in octets.items()}
 
 
+def judge_setup(offer: Capability, setup: Event) -> Verdict | None:
+    """The FAIL of one INITIAL CONTEXT SETUP REQUEST, or None."""
+    got = setup.facts.get("security_capabilities")
+    if not isinstance(got, dict):
+        return failed("INITIAL CONTEXT SETUP REQUEST has no UE Security Capabilities", setup.ref)
+    for name, value in expected(offer).items():
+        if got.get(name) != value:
+            ours = " (our reading: the source names the 5G bitmaps only)" if name in ("eea", "eia") else ""
+            said = (
+                f"{name.upper()} bitmap is 0x{got.get(name, 0):04X}, the UE's octets give 0x{value:04X}{ours}"
+            )
+            return failed(said, setup.ref)
+    return None
+
+
 def judge(seen: Seen) -> Verdict:
     """Every bitmap equals the UE's own octets, shifted by one."""
     refs = []
     for run in seen.runs:
-        if run.setup is None:
-            continue
-        got = run.setup.facts.get("security_capabilities")
-        if not isinstance(got, dict):
-            return failed("INITIAL CONTEXT SETUP REQUEST has no UE Security Capabilities", run.setup.ref)
-        for name, value in expected(run.offered).items():
-            if got[name] != value:
-                ours = (
-                    " (our reading: the source names the 5G bitmaps only)" if name in ("eea", "eia") else ""
-                )
-                return failed(
-                    f"{name.upper()} bitmap is 0x{got[name]:04X}, the UE's octets give 0x{value:04X}{ours}",
-                    run.setup.ref,
-                )
-        refs.append(run.setup.ref)
+        for setup in run.setups:
+            if fault := judge_setup(run.offered, setup):
+                return fault
+            refs.append(setup.ref)
     if doubt := unsound([*(run.registered for run in seen.runs), seen.alive]):
         return doubt
-    missing = sum(run.setup is None for run in seen.runs)
+    missing = sum(not run.setups for run in seen.runs)
     if missing or len(seen.runs) != len(OFFERS):
         return inconclusive(
             f"{missing or 'some'} of {len(OFFERS)} runs brought no INITIAL CONTEXT SETUP REQUEST"
@@ -76,11 +80,14 @@ def test_capabilities_in_context_setup(amf: AmfBench) -> Seen:
     for offer in OFFERS:
         ue = amf.ue(offer)
         registered = amf.connects(ue, "a registration")
-        setup = amf.wait(ue, "INITIAL CONTEXT SETUP REQUEST", within=0)
-        if registered.worked and setup is None and amf.idles(ue, "release").worked:
-            ue.service_request()
-            setup = amf.wait(ue, "INITIAL CONTEXT SETUP REQUEST", within=amf.timers.answer_s)
-        runs.append(Run(offer, registered, setup))
+        setups = named(amf.since(ue), "INITIAL CONTEXT SETUP REQUEST")
+        if registered.worked and not setups:
+            amf.establishes(ue, 1, "a PDU session")
+            if amf.idles(ue, "release").worked:
+                ue.service_request(1)
+                amf.wait(ue, "INITIAL CONTEXT SETUP REQUEST", within=amf.timers.answer_s)
+                setups = named(amf.since(ue), "INITIAL CONTEXT SETUP REQUEST")
+        runs.append(Run(offer, registered, setups))
         if not registered.worked:
             break
     return Seen(tuple(runs), amf.alive(ue))
