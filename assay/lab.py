@@ -19,8 +19,8 @@ from assay.profile import N2, Command, Manual, Profile, Service, secret
 
 if TYPE_CHECKING:
     from drivers.bench import AmfBench
-    from drivers.capture import WireCapture
     from drivers.lifecycle.product import Product
+    from drivers.wire import WireCapture
 
 
 @contextlib.contextmanager
@@ -134,7 +134,7 @@ class Lab:
 
     def _wire(self, n2: N2) -> "WireCapture | None":
         """A recorder of the wire beside our own account, where privileges allow and keys may be shown."""
-        from drivers.capture import WireCapture
+        from drivers.wire import WireCapture
 
         if not self.profile.subscribers.publish_keys:
             return None

@@ -170,7 +170,7 @@ class Session:
         bench, folder = self.lab.bench, self.campaign.folder(planned)
         if bench is None:
             return {}
-        from drivers import capture, redact
+        from drivers import capture, redact, wire
 
         folder.mkdir(parents=True, exist_ok=True)
         title = f"{planned.case}/{planned.variant} on {planned.target}"
@@ -178,9 +178,9 @@ class Session:
         names = [CAPTURE]
         if self.lab.wire is not None:
             packets = self.lab.wire.stop(frames)
-            capture.write_wire(folder / "wire.pcapng", packets, comment=f"{title}, as recorded on the wire")
+            wire.write_wire(folder / "wire.pcapng", packets, comment=f"{title}, as recorded on the wire")
             # which packet on the wire carries which frame of our own account: two stories, compared
-            found = capture.align(frames, packets)
+            found = wire.align(frames, packets)
             write_atomic(
                 folder / "wire.json", canonical({str(ours): theirs for ours, theirs in found.items()})
             )

@@ -1,36 +1,24 @@
-"""The raw evidence as pcapng: the frames of a trace, and the wire itself where privileges allow it."""
+"""The raw evidence as pcapng: one packet for each frame of a trace."""
 
-# The blocks and headers are packed here and not by scapy: its pcapng writer cannot put options into a section
-# header, and its layers cost 0.5 ms (SCTP) to 0.8 ms (TCP) a packet and half a second to import.
-
-import ctypes
 import ipaddress
-import os
-import select
-import socket
 import struct
-import threading
-import time
 import zlib
-from bisect import bisect_right
-from collections import Counter, defaultdict, deque
-from collections.abc import Hashable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
-from assay.evidence import PREFACE, Flow, Frame
+from assay.evidence import Flow, Frame
+from drivers.pcapng import interface_block, packet_block, pad, replace_file, section, text_octets
 
 MAX_DATA = 65_000  # what fits into one IP packet below all headers
 
 ETHERNET, UPPER_PDU = 1, 252  # link types of the registry behind pcapng
 
 _BENCH, _PRODUCT = bytes.fromhex("020000000001"), bytes.fromhex("020000000002")  # locally administered
-_IP, _IPV6 = 0x0800, 0x86DD
-_TCP, _UDP, _SCTP = 6, 17, 132
-
-# --- the trace --------------------------------------------------------------------------------------------
+IP, IPV6 = 0x0800, 0x86DD
+TCP, UDP, SCTP = 6, 17, 132
 
 
 def write(
@@ -68,9 +56,9 @@ def write(
     """
     note = "rebuilt from the messages the bench saw"
     blocks = [
-        _section(comment),
-        _interface(ETHERNET, "transport", f"{note}; {transport}" if transport else note),
-        _interface(UPPER_PDU, "messages", "HTTP/2 frames, and NAS messages the bench deciphered"),
+        section(comment),
+        interface_block(ETHERNET, "transport", f"{note}; {transport}" if transport else note),
+        interface_block(UPPER_PDU, "messages", "HTTP/2 frames, and NAS messages the bench deciphered"),
     ]
     rebuild = _Rebuild()
     for number, frame in enumerate(frames, 1):
@@ -82,25 +70,25 @@ def write(
                 interface, data = 1, _exported(frame)
             else:
                 interface, data = 0, rebuild.packet(frame, flow)
-            options = [(1, _text(frame.comment))] if frame.comment else []
+            options = [(1, text_octets(frame.comment))] if frame.comment else []
             options.append((2, struct.pack("<I", 1 if frame.received else 2)))
-            blocks.append(_enhanced(interface, started + frame.at, data, options))
+            blocks.append(packet_block(interface, started + frame.at, data, options))
         except (struct.error, ValueError) as error:
             raise ValueError(f"frame {number}: {error}") from error
-    _replace(path, blocks)
+    replace_file(path, blocks)
 
 
-def _ends(flow: Flow, received: bool) -> tuple[bytes, int, bytes, int]:
+def ends(flow: Flow, received: bool) -> tuple[bytes, int, bytes, int]:
     """Source and target of one direction, addresses as octets."""
     one, other = (flow.product, flow.bench) if received else (flow.bench, flow.product)
-    source, target = _address(one[0]), _address(other[0])
+    source, target = as_octets(one[0]), as_octets(other[0])
     if len(source) != len(target):
         raise ValueError(f"{one[0]} and {other[0]} are of different IP versions")
     return source, one[1], target, other[1]
 
 
 @lru_cache(256)
-def _address(text: str) -> bytes:
+def as_octets(text: str) -> bytes:
     address = ipaddress.ip_address(text.partition("%")[0])
     return (getattr(address, "ipv4_mapped", None) or address).packed
 
@@ -110,12 +98,12 @@ def _exported(frame: Frame) -> bytes:
     if frame.flow is None:
         tags = [(12, b"nas-5gs")]
     else:
-        source, sport, target, dport = _ends(frame.flow, frame.received)
+        source, sport, target, dport = ends(frame.flow, frame.received)
         address = 20 if len(source) == 4 else 22
         numbers = [(24, 2), (25, sport), (26, dport)]  # port type TCP
         tags = [(12, b"http2"), (address, source), (address + 1, target)]
         tags += [(tag, struct.pack(">HH", 0, value)) for tag, value in numbers]
-    padded = [(tag, _padded(value)) for tag, value in tags]
+    padded = [(tag, pad(value)) for tag, value in tags]
     header = b"".join(struct.pack(">HH", tag, len(value)) + value for tag, value in padded)
     return header + bytes(4) + frame.data
 
@@ -129,18 +117,18 @@ class _Rebuild:
 
     def packet(self, frame: Frame, flow: Flow) -> bytes:
         """One Ethernet frame with right lengths and checksums."""
-        source, sport, target, dport = _ends(flow, frame.received)
+        source, sport, target, dport = ends(flow, frame.received)
         ports = struct.pack(">HH", sport, dport)
         if flow.transport == "sctp":
-            protocol, payload = _SCTP, self._sctp(frame, flow, ports)
+            protocol, payload = SCTP, self._sctp(frame, flow, ports)
         else:
-            protocol, payload = _TCP, self._tcp(frame, flow, ports, source + target)
+            protocol, payload = TCP, self._tcp(frame, flow, ports, source + target)
         if len(source) == 4:
-            kind = _IP
+            kind = IP
             header = struct.pack(">BxHHHBBxx", 0x45, 20 + len(payload), 0, 0x4000, 64, protocol)
             header = _checked(header + source + target, 10, header + source + target)
         else:
-            kind = _IPV6
+            kind = IPV6
             header = struct.pack(">IHBB", 0x60000000, len(payload), protocol, 64) + source + target
         ethernet = (_BENCH + _PRODUCT) if frame.received else (_PRODUCT + _BENCH)
         return ethernet + struct.pack(">H", kind) + header + payload
@@ -153,9 +141,9 @@ class _Rebuild:
         self._next[way] = (tsn + 1) & 0xFFFFFFFF
         ssn = self._ssn[*way, frame.stream] & 0xFFFF
         self._ssn[*way, frame.stream] += 1
-        chunk = struct.pack(
-            ">BBHIHHI", 0, 3, 16 + len(frame.data), tsn, frame.stream, ssn, frame.ppid
-        ) + _padded(frame.data)
+        chunk = struct.pack(">BBHIHHI", 0, 3, 16 + len(frame.data), tsn, frame.stream, ssn, frame.ppid) + pad(
+            frame.data
+        )
         tag = struct.pack(">I", _seed("tag", *way))
         crc = crc32c(ports + tag + bytes(4) + chunk)
         return ports + tag + struct.pack("<I", crc) + chunk
@@ -167,7 +155,7 @@ class _Rebuild:
         self._next[way] = (seq + len(frame.data)) & 0xFFFFFFFF
         segment = ports + struct.pack(">IIBBHHH", seq, ack, 0x50, 0x18, 0xFFFF, 0, 0) + frame.data
         # the one's complement sum of the pseudo header is the same for IPv4 and IPv6 (RFC 8200 clause 8.1)
-        return _checked(segment, 16, addresses + struct.pack(">HH", _TCP, len(segment)) + segment)
+        return _checked(segment, 16, addresses + struct.pack(">HH", TCP, len(segment)) + segment)
 
 
 def _seed(what: str, flow: Flow, received: bool) -> int:
@@ -197,477 +185,3 @@ def crc32c(data: bytes) -> int:
     for octet in data:
         crc = crc >> 8 ^ table[(crc ^ octet) & 0xFF]
     return crc ^ 0xFFFFFFFF
-
-
-# --- pcapng -----------------------------------------------------------------------------------------------
-
-
-def _padded(data: bytes) -> bytes:
-    return data + bytes(-len(data) % 4)
-
-
-def _text(text: str) -> bytes:
-    return text.encode(errors="replace")
-
-
-def _block(kind: int, body: bytes, options: Iterable[tuple[int, bytes]]) -> bytes:
-    for code, value in options:
-        if len(value) > 0xFFFF:
-            raise ValueError(f"{len(value)} octets do not fit into an option of pcapng, at most 65535 do")
-        body += struct.pack("<HH", code, len(value)) + _padded(value)
-    size = struct.pack("<I", len(body) + 16)
-    return struct.pack("<I", kind) + size + body + bytes(4) + size
-
-
-def _section(comment: str) -> bytes:
-    options = [(1, _text(comment))] if comment else []
-    return _block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1), [*options, (4, b"assay")])
-
-
-def _interface(link: int, name: str, description: str) -> bytes:
-    options = [(2, _text(name)), (3, _text(description)), (9, b"\x06")]
-    return _block(1, struct.pack("<HHI", link, 0, 0), options)
-
-
-def _enhanced(interface: int, at: float, data: bytes, options: Iterable[tuple[int, bytes]]) -> bytes:
-    high, low = divmod(round(at * 1_000_000), 1 << 32)
-    body = struct.pack("<IIIII", interface, high, low, len(data), len(data)) + _padded(data)
-    return _block(6, body, options)
-
-
-def _replace(path: Path, blocks: Iterable[bytes]) -> None:
-    """Write a file that is there whole or not at all, whatever happens in between."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.writelines(blocks)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-# --- the wire ---------------------------------------------------------------------------------------------
-
-MAX_PACKETS = 50_000
-MAX_OCTETS = 64 << 20
-
-_ALL_PROTOCOLS = 3  # ETH_P_ALL
-_PACKET, _STATISTICS = 263, 6  # SOL_PACKET, PACKET_STATISTICS
-_OUTGOING, _LOOPBACK = 4, 772  # PACKET_OUTGOING, ARPHRD_LOOPBACK
-_IGNORE_OUTGOING = 23  # PACKET_IGNORE_OUTGOING, since Linux 4.20
-_STAMP = 35  # SO_TIMESTAMPNS
-_FORCE = 33  # SO_RCVBUFFORCE
-_ATTACH = 26  # SO_ATTACH_FILTER
-_NOTHING = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0))  # a socket filter: return 0
-_BACKLOG = 32 << 20  # octets the kernel keeps for us while another thread runs
-
-Way = tuple[bytes, int, bytes, int]  # source and target of one direction
-
-
-class WirePacket(NamedTuple):
-    """A packet as it was on the wire, from its Ethernet header on; `at` in seconds of the Unix epoch."""
-
-    at: float
-    data: bytes
-    interface: str = ""
-
-
-class _Segment(NamedTuple):
-    """What one packet carries above IP; a later fragment has no ports (0)."""
-
-    protocol: int
-    way: Way
-    body: bytes  # from the transport header on
-
-
-def _segment(packet: bytes) -> _Segment | None:
-    """Take an Ethernet frame apart; None for what is neither IPv4 nor IPv6 or is cut short."""
-    kind = packet[12:14]
-    if kind == b"\x08\x00" and len(packet) >= 34:
-        start, end = 14 + 4 * (packet[14] & 15), 14 + int.from_bytes(packet[16:18], "big")
-        protocol, source, target = packet[23], packet[26:30], packet[30:34]
-        later = (packet[20] & 0x1F) or packet[21]
-    elif kind == b"\x86\xdd" and len(packet) >= 54:
-        start, end = 54, 54 + int.from_bytes(packet[18:20], "big")
-        protocol, source, target = packet[20], packet[22:38], packet[38:54]
-        later = 0
-    else:
-        return None
-    if end <= start:  # a length of 0: longer than 65,535 octets, before segmentation offload
-        end = len(packet)
-    body = packet[start:end]
-    if later or len(body) < 4:
-        return _Segment(protocol, (source, 0, target, 0), body)
-    return _Segment(protocol, (source, body[0] << 8 | body[1], target, body[2] << 8 | body[3]), body)
-
-
-class WireCapture:
-    """Record what really crosses the wire between declared ends, beside the trace: from `start` to `stop`.
-
-    Needs Linux and CAP_NET_RAW: ask `available` first. An end is (address, port); a packet is kept when it
-    comes from or goes to an end of its transport. After 50,000 packets or 64 MiB, after a loss in the kernel,
-    or when an interface fails, `overflow` says so: what was kept is then not all there was.
-    """
-
-    def __init__(
-        self,
-        interfaces: Sequence[str],
-        *,
-        tcp: Iterable[tuple[str, int]] = (),
-        sctp: Iterable[tuple[str, int]] = (),
-        udp: Iterable[tuple[str, int]] = (),
-    ) -> None:
-        """Name the interfaces and ends; `udp` are those of SCTP in UDP (RFC 6951).
-
-        Raises:
-            ValueError: an address is no IP address.
-        """
-        self.overflow = ""
-        self._interfaces = tuple(interfaces)
-        given = {_TCP: tcp, _SCTP: sctp, _UDP: udp}
-        self._ends = {key: {(_address(a), port) for a, port in ends} for key, ends in given.items()}
-        self._hosts = {key: {address for address, _ in ends} for key, ends in self._ends.items()}
-        self._changed = threading.Condition()
-        self._packets: list[WirePacket] = []
-        self._octets = 0
-        self._taps: dict[socket.socket, str] = {}
-        self._thread: threading.Thread | None = None
-        self._resources = ExitStack()
-
-    def available(self) -> str:
-        """Why the wire cannot be recorded on this machine; empty when it can."""
-        try:
-            with ExitStack() as stack:
-                for name in self._interfaces:
-                    self._open(name, stack)
-        except OSError as error:
-            return str(error)
-        return ""
-
-    def start(self) -> None:
-        """Record from now on: what is sent after the return of this call is seen.
-
-        Raises:
-            OSError: an interface cannot be recorded; `available` gives the same reason.
-        """
-        with ExitStack() as stack:
-            self._taps = {self._open(name, stack): name for name in self._interfaces}
-            self._wake = os.eventfd(0, os.EFD_NONBLOCK)
-            stack.callback(os.close, self._wake)
-            self._packets, self._octets, self.overflow = [], 0, ""
-            self._thread = threading.Thread(target=self._read, name="wire", daemon=True)
-            self._thread.start()
-            self._resources = stack.pop_all()
-
-    def stop(self, frames: Sequence[Frame] = (), *, within: float = 1.0) -> list[WirePacket]:
-        """End the recording and return it, the packets of each interface in their order on the wire.
-
-        The kernel shows a packet to the recorder before the receiving program gets it, so all that was
-        received is there. A packet that was sent may still wait in a queue: the call waits up to `within`
-        seconds for the last message of each direction in `frames`. What does not come is no error here:
-        `align` leaves it out.
-        """
-        if self._thread is None:
-            return []
-        deadline = time.monotonic() + within
-        last = {(f.flow, f.received): n for n, f in enumerate(frames, 1) if _tellable(f)}
-        seen: list[WirePacket] = []
-
-        def more() -> bool:
-            return len(self._packets) > len(seen) or bool(self.overflow)
-
-        while last and not self.overflow and not align(frames, seen).keys() >= set(last.values()):
-            with self._changed:
-                if not self._changed.wait_for(more, deadline - time.monotonic()):
-                    break
-                seen = self._packets.copy()
-        for tap in self._taps:  # nothing new comes in, what is there stays: the reader finds an end
-            tap.setsockopt(socket.SOL_SOCKET, _ATTACH, struct.pack("HP", 1, ctypes.addressof(_NOTHING)))
-        os.eventfd_write(self._wake, 1)
-        self._thread.join()
-        self._thread = None
-        self._resources.close()
-        return self._packets
-
-    def _open(self, name: str, stack: ExitStack) -> socket.socket:
-        try:
-            kind = Path("/sys/class/net", name, "type").read_text().strip()
-            if kind not in ("1", str(_LOOPBACK)):
-                raise OSError(f"its packets have no Ethernet header (type {kind})")
-            # without a protocol until it is bound, or it would hear every interface in between
-            tap = stack.enter_context(socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))
-            tap.setblocking(False)
-            tap.setsockopt(socket.SOL_SOCKET, _STAMP, 1)
-            tap.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BACKLOG)
-            with suppress(PermissionError):  # beyond the limit of the system, with CAP_NET_ADMIN only
-                tap.setsockopt(socket.SOL_SOCKET, _FORCE, _BACKLOG)
-            if kind == str(_LOOPBACK):  # it shows each packet going out and coming in
-                with suppress(OSError):
-                    tap.setsockopt(_PACKET, _IGNORE_OUTGOING, 1)
-            tap.bind((name, _ALL_PROTOCOLS))
-        except OSError as error:
-            raise OSError(f"cannot record the wire on {name}: {error}") from error
-        return tap
-
-    def _read(self) -> None:
-        poll = select.poll()
-        poll.register(self._wake, select.POLLIN)
-        taps = {tap.fileno(): tap for tap in self._taps}
-        for number in taps:
-            poll.register(number, select.POLLIN)
-        ended = False
-        while not ended:
-            ready = {number for number, _ in poll.poll()}
-            ended = self._wake in ready
-            for number in ready - {self._wake}:
-                try:
-                    self._drain(taps[number], self._taps[taps[number]])
-                except OSError as error:
-                    self._lost(f"{self._taps[taps.pop(number)]}: {error.strerror}")
-                    poll.unregister(number)
-        for tap, name in self._taps.items():
-            _, dropped = struct.unpack("II", tap.getsockopt(_PACKET, _STATISTICS, 8))
-            if dropped:
-                self._lost(f"{name}: the kernel dropped {dropped} packets")
-
-    def _drain(self, tap: socket.socket, name: str) -> None:
-        while True:
-            try:
-                data, extra, _, origin = tap.recvmsg(1 << 17, 64)
-            except BlockingIOError:
-                return
-            seconds, nanoseconds = struct.unpack("ll", extra[0][2]) if extra else (time.time(), 0)
-            if origin[2] == _OUTGOING and origin[3] == _LOOPBACK:
-                continue  # an older kernel
-            segment = _segment(data)
-            if segment is not None and self._declared(segment):
-                self._keep(WirePacket(seconds + nanoseconds / 1e9, data, name))
-
-    def _declared(self, segment: _Segment) -> bool:
-        source, sport, target, dport = segment.way
-        if not sport and not dport:
-            hosts = self._hosts.get(segment.protocol, ())
-            return source in hosts or target in hosts
-        ends = self._ends.get(segment.protocol, ())
-        return (source, sport) in ends or (target, dport) in ends
-
-    def _keep(self, packet: WirePacket) -> None:
-        if len(self._packets) >= MAX_PACKETS or self._octets + len(packet.data) > MAX_OCTETS:
-            self._lost(f"more than {MAX_PACKETS} packets or {MAX_OCTETS >> 20} MiB crossed the wire")
-        elif not self.overflow:
-            with self._changed:
-                self._packets.append(packet)
-                self._octets += len(packet.data)
-                self._changed.notify_all()
-
-    def _lost(self, why: str) -> None:
-        with self._changed:
-            self.overflow = self.overflow or why
-            self._changed.notify_all()
-
-
-def write_wire(path: Path, packets: Sequence[WirePacket], *, comment: str = "") -> None:
-    """Write what `WireCapture.stop` returned as pcapng: a block for each packet, in order, all or nothing.
-
-    Raises:
-        ValueError: the comment is above 65,535 octets.
-        OSError: the file cannot be written.
-    """
-    names = list(dict.fromkeys(packet.interface for packet in packets))
-    blocks = [_section(comment), *(_interface(ETHERNET, name, "recorded on the wire") for name in names)]
-    blocks += [_enhanced(names.index(p.interface), p.at, p.data, ()) for p in packets]
-    _replace(path, blocks)
-
-
-# --- which packet carried which frame ---------------------------------------------------------------------
-
-
-def align(frames: Sequence[Frame], packets: Sequence[WirePacket]) -> dict[int, int]:
-    """Which packet of the wire carries (the beginning of) which frame, both counted from 1.
-
-    Every message of the wire serves one frame, in order within its direction: of two equal messages the first
-    belongs to the first. SCTP user messages match by stream, PPID and all octets; HTTP/2 frames by stream
-    and octets, but a header block only by its place in its stream, since the trace encodes it anew. Left out
-    is what was not seen on the wire: deciphered messages, a repeated preface, a message the recording missed,
-    and what TLS hides.
-    """
-    wire = _Messages(packets)
-    found = {}
-    for number, frame in enumerate(frames, 1):
-        if frame.flow is not None:
-            way = _ends(frame.flow, frame.received)
-            packet = wire.user(way, frame) if frame.flow.transport == "sctp" else wire.http2(way, frame.data)
-            if packet:
-                found[number] = packet
-    return found
-
-
-def _tellable(frame: Frame) -> bool:
-    """Whether the wire must show this frame: not what the trace may have added, a preface or a setting."""
-    if frame.flow is None or frame.flow.transport == "sctp":
-        return frame.flow is not None
-    return any(kind == 1 or (kind == 0 and body) for _, kind, _, _, body in _http2_frames(frame.data))
-
-
-class _Messages:
-    """The messages in packets of the wire, each to be taken once."""
-
-    def __init__(self, packets: Sequence[WirePacket]) -> None:
-        self._waiting: defaultdict[Hashable, deque[int]] = defaultdict(deque)
-        self._body: defaultdict[tuple[Way, int], _Stream] = defaultdict(_Stream)
-        self._taken: Counter[tuple[Way, int]] = Counter()
-        chunks: dict[tuple[Way, bytes], dict[int, tuple[int, bytes]]] = {}
-        streams: dict[Way, list[_Stream]] = {}
-        for number, packet in enumerate(packets, 1):
-            segment = _segment(packet.data)
-            if segment is None:
-                continue
-            way, body = segment.way, segment.body
-            if segment.protocol == _TCP and len(body) >= 20:
-                opened = streams.setdefault(way, [_Stream()])
-                if body[13] & 2:  # SYN
-                    opened.append(_Stream())
-                opened[-1].segment(body, number)
-            elif segment.protocol in (_SCTP, _UDP):
-                if segment.protocol == _UDP:
-                    body = body[8:]
-                    sport, dport = int.from_bytes(body[:2], "big"), int.from_bytes(body[2:4], "big")
-                    way = (way[0], sport, way[2], dport)
-                known = chunks.setdefault((way, body[4:8]), {})
-                for tsn, chunk in _data_chunks(body):
-                    known.setdefault(tsn, (number, chunk))  # a second one is a retransmission
-        for (way, _), known in chunks.items():
-            self._add_users(way, known)
-        for way, opened in streams.items():
-            for stream in opened:
-                self._add_http2(way, stream)
-
-    def user(self, way: Way, frame: Frame) -> int:
-        """The packet of an SCTP user message, 0 when there is none."""
-        return self._take((way, frame.stream, frame.ppid, frame.data))
-
-    def http2(self, way: Way, data: bytes) -> int:
-        """The packet in which HTTP/2 frames begin, 0 unless all of them are there."""
-        found = []
-        frames = list(_http2_frames(data))
-        messages = any(kind in (0, 1) for _, kind, _, _, _ in frames)
-        if not messages and data.startswith(PREFACE[:24]):
-            found.append(self._take((way, "preface")))
-        for _, kind, flags, stream, body in frames:
-            if kind == 1:
-                found.append(self._take((way, "headers", stream)))
-            elif kind == 0 and body:
-                found.append(self._take_body((way, stream), body))
-            elif kind not in (0, 9) and not messages:
-                found.append(self._take((way, kind, flags, stream, body)))
-        return found[0] if found and all(found) else 0
-
-    def _take(self, key: Hashable) -> int:
-        waiting = self._waiting.get(key)
-        return waiting.popleft() if waiting else 0
-
-    def _take_body(self, key: tuple[Way, int], body: bytes) -> int:
-        stream, at = self._body[key], self._taken[key]
-        if stream.octets[at : at + len(body)] != body:
-            return 0
-        self._taken[key] += len(body)
-        return stream.packet(at)
-
-    def _add_users(self, way: Way, known: dict[int, tuple[int, bytes]]) -> None:
-        first, message, expected = 0, b"", None
-        for tsn in _serial(known):
-            number, chunk = known[tsn]
-            flags = chunk[1]
-            if flags & 2:  # a message begins
-                first, message = number, b""
-            elif tsn != expected:
-                first = 0  # a fragment of it is missing
-            message += chunk[16:]
-            expected = (tsn + 1) & 0xFFFFFFFF
-            if flags & 1 and first:  # and ends
-                stream, ppid = struct.unpack_from(">H2xI", chunk, 8)
-                self._waiting[way, stream, ppid, message].append(first)
-
-    def _add_http2(self, way: Way, octets: "_Stream") -> None:
-        octets.settle()
-        data = bytes(octets.octets)
-        if data.startswith(PREFACE[:24]):
-            self._waiting[way, "preface"].append(octets.packet(0))
-        for at, kind, flags, stream, body in _http2_frames(data):
-            if kind == 0:
-                if flags & 8 and body:
-                    body = body[1 : len(body) - body[0]]  # padding, RFC 9113 clause 6.1
-                self._body[way, stream].append(body, octets.packet(at))
-            else:
-                key = (way, "headers", stream) if kind == 1 else (way, kind, flags, stream, body)
-                self._waiting[key].append(octets.packet(at))
-
-
-class _Stream:
-    """Octets in order, and which packet brought which."""
-
-    def __init__(self) -> None:
-        self.octets = bytearray()
-        self._from: list[int] = []
-        self._numbers: list[int] = []
-        self._segments: defaultdict[int, list[tuple[bytes, int]]] = defaultdict(list)
-
-    def append(self, data: bytes, number: int) -> None:
-        """Octets that follow."""
-        if data:
-            self._from.append(len(self.octets))
-            self._numbers.append(number)
-            self.octets += data
-
-    def packet(self, at: int) -> int:
-        """Which packet brought the octet at this place."""
-        return self._numbers[bisect_right(self._from, at) - 1]
-
-    def segment(self, body: bytes, number: int) -> None:
-        """A TCP segment, in whatever order they come."""
-        seq = int.from_bytes(body[4:8], "big") + (body[13] >> 1 & 1)  # a SYN counts
-        data = body[4 * (body[12] >> 4) :]
-        self._segments[seq & 0xFFFFFFFF].append((data, number))
-
-    def settle(self) -> None:
-        """Put the segments in order, up to the first gap; what came twice counts once."""
-        order = _serial(self._segments)
-        for seq in order:
-            for data, number in self._segments[seq]:
-                known = len(self.octets) - ((seq - order[0]) & 0xFFFFFFFF)
-                if known < 0:
-                    return
-                self.append(data[known:], number)
-
-
-def _serial(numbers: Iterable[int]) -> list[int]:
-    """Numbers of 32 bits in their order, also where they start again at 0 (RFC 1982)."""
-    known = list(numbers)
-    origin = known[0] if known else 0
-    return sorted(known, key=lambda number: (number - origin + (1 << 31)) & 0xFFFFFFFF)
-
-
-def _data_chunks(packet: bytes) -> Iterator[tuple[int, bytes]]:
-    """The DATA chunks of an SCTP packet with their TSNs, each from its header to the end of its data."""
-    at = 12
-    while at + 16 <= len(packet):
-        length = int.from_bytes(packet[at + 2 : at + 4], "big")
-        if length < 4:
-            return
-        if packet[at] == 0 and length > 16 and at + length <= len(packet):
-            yield int.from_bytes(packet[at + 4 : at + 8], "big"), packet[at : at + length]
-        at += length + -length % 4
-
-
-def _http2_frames(data: bytes) -> Iterator[tuple[int, int, int, int, bytes]]:
-    """Place, type, flags, stream and payload of each whole HTTP/2 frame (RFC 9113 clause 4.1)."""
-    at = 24 if data.startswith(PREFACE[:24]) else 0
-    while at + 9 <= len(data):
-        end = at + 9 + int.from_bytes(data[at : at + 3], "big")
-        if end > len(data):
-            return
-        stream = int.from_bytes(data[at + 5 : at + 9], "big") & 0x7FFFFFFF
-        yield at, data[at + 3], data[at + 4], stream, data[at + 9 : end]
-        at = end

@@ -28,8 +28,10 @@ from scapy.utils import RawPcapNgReader
 
 from assay.evidence import PREFACE, Flow, Frame, Trace
 from drivers import capture, sctp
-from drivers.capture import WireCapture, WirePacket, align, write, write_wire
+from drivers import wire as wire_module
+from drivers.capture import write
 from drivers.codecs import nas, ngap
+from drivers.wire import WireCapture, WirePacket, align, write_wire
 
 STARTED = 1_700_000_000.25
 PLMN = nas.Plmn("001", "01")
@@ -674,7 +676,7 @@ def test_wire_loses_nothing_of_a_burst(net: ExitStack) -> None:
 
 @pytest.mark.root
 def test_wire_is_bounded_and_says_so(net: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capture, "MAX_PACKETS", 10)
+    monkeypatch.setattr(wire_module, "MAX_PACKETS", 10)
     (one, _), (_, there) = udp_socket(net), udp_socket(net)
     recorder = WireCapture(["lo"], udp=[there])
     recorder.start()
@@ -688,7 +690,7 @@ def test_wire_is_bounded_and_says_so(net: ExitStack, monkeypatch: pytest.MonkeyP
     assert [int(p.data[42:]) for p in packets] == list(range(10))
     assert "10 packets" in recorder.overflow
     assert time.monotonic() - begun < 10
-    monkeypatch.setattr(capture, "MAX_OCTETS", 110)
+    monkeypatch.setattr(wire_module, "MAX_OCTETS", 110)
     recorder.start()
     assert recorder.overflow == ""
     for size in (20, 20, 1):  # the last would fit, but after a gap
@@ -699,7 +701,7 @@ def test_wire_is_bounded_and_says_so(net: ExitStack, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.root
 def test_stop_ends_although_packets_go_on_coming(net: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    take_apart = capture._segment
+    take_apart = wire_module._segment
     read: list[bytes] = []
 
     def slowly(packet: bytes) -> object:
@@ -707,9 +709,9 @@ def test_stop_ends_although_packets_go_on_coming(net: ExitStack, monkeypatch: py
         time.sleep(0.001)
         return take_apart(packet)
 
-    monkeypatch.setattr(capture, "_segment", slowly)  # slower than they come
-    monkeypatch.setattr(capture, "_BACKLOG", 4096)
-    monkeypatch.setattr(capture, "MAX_PACKETS", 100)
+    monkeypatch.setattr(wire_module, "_segment", slowly)  # slower than they come
+    monkeypatch.setattr(wire_module, "_BACKLOG", 4096)
+    monkeypatch.setattr(wire_module, "MAX_PACKETS", 100)
     _, there = udp_socket(net)
     flood = "import socket as s, time; t = s.socket(s.AF_INET, s.SOCK_DGRAM); e = time.time() + 15\n"
     flood += f"while time.time() < e: t.sendto(b'x', {there})"
@@ -728,7 +730,7 @@ def test_stop_ends_although_packets_go_on_coming(net: ExitStack, monkeypatch: py
 
 @pytest.mark.root
 def test_a_loss_in_the_kernel_is_said(net: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capture, "_BACKLOG", 4096)
+    monkeypatch.setattr(wire_module, "_BACKLOG", 4096)
     (one, _), (_, there) = udp_socket(net), udp_socket(net)
     recorder = WireCapture(["lo"], udp=[there])
     recorder.start()
