@@ -15,6 +15,7 @@ from drivers.lifecycle.service import ServiceProduct
 DAEMON = """
 import os, pathlib, signal, sys
 pathlib.Path(sys.argv[1], "pid").write_text(str(os.getpid()))
+print()  # an empty line is not the end
 print("up \\x1b[31m", *sys.argv[2:], flush=True)
 with open(pathlib.Path(sys.argv[1], "log"), "a") as log:
     print("daemon is up", file=log, flush=True)
@@ -76,10 +77,10 @@ def test_a_process_is_started_configured_and_stopped(state: Path) -> None:
     product.start("--fault", "mute")
     first = (state / "pid").read_text()
     assert product.running
-    assert product.take_lines() == ["up ?[31m --fault mute"]
+    assert product.take_lines() == ["", "up ?[31m --fault mute"]
     assert product.change("order", "good") == ""
     assert (state / "pid").read_text() != first, "a restart is a new process"
-    assert product.take_lines() == ["up ?[31m --fault mute"], "with the same faults"
+    assert product.take_lines() == ["", "up ?[31m --fault mute"], "with the same faults"
     assert "ended with 1" in product.change("order", "bad")
     product.stop()
     assert not product.running

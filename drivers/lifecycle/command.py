@@ -45,10 +45,10 @@ class CommandProduct(Product):
         said = threading.Event()
         up = threading.Event()
 
-        def heard(line: str) -> None:
-            if self._ready is not None and self._ready in line:
+        def heard(line: str | None) -> None:
+            if line is not None and self._ready is not None and self._ready in line:
                 up.set()
-            if up.is_set() or not line:
+            if up.is_set() or line is None:
                 said.set()
 
         self._process = self._listen(command, heard)

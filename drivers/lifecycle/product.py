@@ -80,8 +80,10 @@ class Product(ABC):
                 return str(error)
         return ""
 
-    def _listen(self, command: Sequence[str], on_line: Callable[[str], None]) -> subprocess.Popen[bytes]:
-        """Start a process whose lines a thread keeps and tells, the last time with "" at its end."""
+    def _listen(
+        self, command: Sequence[str], on_line: Callable[[str | None], None]
+    ) -> subprocess.Popen[bytes]:
+        """Start a process whose lines a thread keeps and tells, and None at its end."""
         try:
             process = subprocess.Popen(
                 command,
@@ -100,7 +102,7 @@ class Product(ABC):
                     text = printable(line)
                     self._lines.append(text)
                     on_line(text)
-            on_line("")
+            on_line(None)
 
         if process.stdout is not None:
             threading.Thread(target=read, args=(process.stdout,), daemon=True).start()
