@@ -56,7 +56,7 @@ class CommandProduct(Product):
             return
         if not said.wait(self._ready_s) or not up.is_set():
             self.stop()
-            last = " | ".join(self.take_lines()[-3:]) or "nothing"
+            last = " | ".join([line for line in self.take_lines() if line][-3:]) or "nothing"
             raise LabError(f"the product did not say {self._ready!r} in {self._ready_s:g} s; it said: {last}")
 
     def stop(self) -> None:
