@@ -178,11 +178,14 @@ def test_selection_by_priority(amf: AmfBench) -> Seen:
 def test_security_mode_complete_is_verified(amf: AmfBench) -> SeenWrongMac:
     ue = amf.ue()
     before = amf.registers(ue, "a correct SECURITY MODE COMPLETE is answered")
+    nothing = Watch("not sent", 0.0, ())
+    if not before.worked:
+        return SeenWrongMac(before, None, nothing, before)
     ue.held.add("SECURITY MODE COMMAND")
     ue.start()
     command = amf.wait(ue, "SECURITY MODE COMMAND", within=amf.timers.answer_s)
     if command is None:
-        return SeenWrongMac(before, None, Watch("not sent", 0.0, ()), before)
+        return SeenWrongMac(before, None, nothing, before)
     amf.stimulus()
     mark = amf.mark()
     ue.complete_security_mode(ia=2 if command.facts.get("ia") == 1 else 1)
