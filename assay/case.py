@@ -184,11 +184,13 @@ def beyond(seen: Iterable[Watch], twin: Iterable[Watch]) -> tuple[Watch, Event] 
 
 
 def told(event: Event | None) -> str:
-    """An event in words, with its 5GMM cause where it has one."""
+    """An event in words, with its cause where it has one: a 5GMM number, or NGAP's group and value."""
     if event is None:
         return "nothing"
     cause = event.facts.get("cause")
-    return f"{event.name} with cause #{cause}" if isinstance(cause, int) else event.name
+    if isinstance(cause, int):
+        return f"{event.name} with cause #{cause}"
+    return f"{event.name} ({', '.join(map(str, cause))})" if isinstance(cause, list) else event.name
 
 
 # --- records ------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from assay.case import Control, Event, Watch
+from assay.case import Control, Event, Watch, told
 from assay.errors import LabError
 from assay.evidence import Trace
 from drivers.emulated.peers import Peers
@@ -326,11 +326,3 @@ def session_of(event: Event) -> int | None:
     """The PDU session identity in a request to the SMF."""
     body = event.facts.get("body")
     return body.get("pduSessionId") if isinstance(body, dict) else None
-
-
-def told(event: Event | None) -> str:
-    """An event in words, with its cause where it has one."""
-    if event is None:
-        return "nothing"
-    cause = event.facts.get("cause")
-    return f"{event.name} (cause {cause})" if cause is not None else event.name
