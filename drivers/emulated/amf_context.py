@@ -48,10 +48,17 @@ class Core:
         self.config, self.sbi = config, sbi
         self.guami = ngap.Guami(config.plmn, 1, 1, 1)
         self.completed = False
+        self._done: set[str] = set()
         self._contexts: OrderedDict[str, Context] = OrderedDict()
         self._gutis: dict[nas.STmsi, Context] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._after = 0
+
+    def once(self, what: str) -> bool:
+        """True the first time it is asked about something."""
+        first = what not in self._done
+        self._done.add(what)
+        return first
 
     def adopt(self, fresh: Context, connection: Connection) -> None:
         """Keep the context of a UE that has just proved who it is, in place of an older one."""

@@ -18,6 +18,9 @@ SWITCH_OFF = 8
 ONE_HOUR = b"\x21"  # GPRS timer 3, clause 9.11.2.5
 
 
+CHAT_S = 0.9  # while the bench watches, if it does
+
+
 class N1(Signalling):
     """The 5GMM state machine of one UE on one N1 signalling connection."""
 
@@ -82,6 +85,9 @@ class N1(Signalling):
             raise self._reject(Cause.NO_SUITABLE_CELLS_IN_TRACKING_AREA)
         algorithms = choose(capability, self.config.oam.orders, self._emergency, self.faults)
         if algorithms is None:
+            if "loses-once" in self.faults and self.core.once("loses-once"):
+                self.link.crash()
+                raise Over
             raise self._reject(Cause.UE_SECURITY_CAPABILITIES_MISMATCH)
         usable = kept is not None and (kept.security.ea, kept.security.ia) == algorithms
         if kept is not None and usable and octets == kept.capability:
@@ -274,11 +280,18 @@ class N1(Signalling):
         self._stop_accepting()
         self.core.settle(self.context)
         self.core.completed = True
+        if "chatty" in self.faults:
+            self._spawn(self._chat())
         if (
             self.config.idle_release
             and not self._request.ies["registration_type"][0] & RegistrationType.FOLLOW_ON
         ):
             self._spawn(self._idle_release())
+
+    async def _chat(self) -> None:
+        await asyncio.sleep(CHAT_S)
+        if not self._left:
+            self._send("CONFIGURATION UPDATE COMMAND")
 
     async def _idle_release(self) -> None:
         await asyncio.sleep(self.config.idle_release)

@@ -1,5 +1,6 @@
 """How the emulated AMF carries 5GSM messages between UE and SMF (TS 24.501 clause 5.4.5, TS 29.502)."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 
 from drivers.codecs import nas
@@ -8,6 +9,7 @@ from drivers.emulated.amf_context import Context, Core
 N1_SM = b"\x01"  # payload container type, clause 9.11.3.40
 INITIAL_REQUEST, INITIAL_EMERGENCY_REQUEST = 1, 3  # request type, clause 9.11.3.47
 LAST_SESSION = 15
+LATE_S = 1.2  # above the watch and below the answer of the bench's test profile
 DEFAULT_DNN = "internet"
 
 Send = Callable[[str, Mapping[str, bytes]], None]
@@ -34,6 +36,9 @@ async def transport(core: Core, context: Context, message: nas.Message, send: Se
             return
         dnn = _dnn(ies.get("dnn", b"")) or DEFAULT_DNN
         emergency = request == INITIAL_EMERGENCY_REQUEST
+        faults = core.config.faults
+        if "late-session" in faults and session == 2 and core.once("late-session"):
+            await asyncio.sleep(LATE_S)
         answer = await core.sbi.create_session(context.supi, session, snssai, dnn, emergency, container)
         if answer.status == 201:
             context.sessions[session] = answer.location

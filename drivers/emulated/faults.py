@@ -6,10 +6,14 @@ from typing import NamedTuple
 
 
 class Fault(NamedTuple):
-    """A switchable defect; `case` is empty for the generic ones that no test case may pass."""
+    """A switchable defect; `case` is empty for the generic ones that no test case may pass.
+
+    An `awkward` one is no defect of security: the product is odd, and no test case may fail it for that.
+    """
 
     case: str
     effect: str
+    awkward: bool = False
 
 
 _RES_STAR = "TC_RES_STAR_VERIFICATION_FAILURE"
@@ -54,5 +58,12 @@ AMF: Mapping[str, Fault] = MappingProxyType(
         "garbage": Fault("", "replaces each downlink message after NG Setup by random octets"),
         "slow": Fault("", "delays each downlink message after NG Setup by --slow-s seconds"),
         "flood": Fault("", "answers each uplink message of a UE with 2,000 DOWNLINK NAS TRANSPORT"),
+        "loses-once": Fault(
+            "", "loses the association once, at the first capability it refuses", awkward=True
+        ),
+        "late-session": Fault("", "serves PDU session 2 late, once", awkward=True),
+        "chatty": Fault(
+            "", "sends CONFIGURATION UPDATE COMMAND some time after each registration", awkward=True
+        ),
     }
 )
