@@ -6,6 +6,7 @@ import os
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,11 @@ def _judge_one(bound: Case[Any], facts: Mapping[str, Any]) -> Verdict:
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(last.filename).name}:{last.lineno}"
         return Verdict(Outcome.ERROR, f"the judge broke at {where}: {type(error).__name__}: {error}")
+
+
+def fresh_folder() -> Path:
+    """Where a campaign goes that is told no folder: campaigns/<time>."""
+    return Path("campaigns") / datetime.now().strftime("%Y%m%d-%H%M%S")
 
 
 class Campaign:

@@ -113,13 +113,13 @@ def unsound(controls: Iterable[Control], silences: Iterable[Watch] = ()) -> Verd
     for control in controls:
         if not control.worked:
             return inconclusive(f"control failed: {control.what}: {control.saw}", *control.refs)
-    slow = max(controls, key=lambda c: c.slowest, default=None)
+    slow = max(controls, key=lambda c: c.slowest)
     for watch in silences:
         if not watch.whole:
             return inconclusive(f"the N2 association was lost: {watch.what} was not watched to its end")
         if odd := unclear(watch.events):
             return odd
-        if slow is not None and watch.seconds < 2 * slow.slowest:
+        if watch.seconds < 2 * slow.slowest:
             return inconclusive(
                 f"the product took {slow.slowest:.1f} s for an answer, so {watch.seconds:.1f} s of silence"
                 f" prove nothing ({watch.what}): declare longer timers",

@@ -3,7 +3,6 @@
 import json
 import sys
 from collections import Counter
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,12 +77,12 @@ def run(
     """
     from assay import plan, suites
     from assay import profile as profiles
-    from assay.campaign import Campaign
+    from assay.campaign import Campaign, fresh_folder
     from assay.progress import run_pytest
 
     if resume and out is None:
         raise UsageError("--resume needs --out FOLDER: the campaign to continue")
-    out = out or Path("campaigns") / datetime.now().strftime("%Y%m%d-%H%M%S")
+    out = out or fresh_folder()
     planned = Campaign.open(out).plan if resume else plan.make(profiles.load(profile), specs, cases)
     nodes = []
     for one in planned:

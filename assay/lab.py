@@ -41,6 +41,11 @@ def locked(profile: Profile) -> Iterator[None]:
         os.close(handle)
 
 
+def unmanaged(name: str, value: str) -> str:
+    """Why a setting cannot be changed where somebody else holds the product."""
+    return "the profile's lifecycle is manual"
+
+
 class Lab:
     """Product and bench of a profile; `open` and `close` bracket their use."""
 
@@ -107,7 +112,7 @@ class Lab:
             peers.start()
             self._stack.callback(peers.close)
         settings: Mapping[str, tuple[str, ...]] = {}
-        change: Callable[[str, str], str] = lambda name, value: "the profile's lifecycle is manual"  # noqa: E731
+        change: Callable[[str, str], str] = unmanaged
         if not isinstance(profile.lifecycle, Manual):
             self.product = self._product(profile.lifecycle, beside)
             self._stack.callback(self.product.release)

@@ -65,12 +65,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def _session(config: pytest.Config, path: Path, selected: tuple[str, ...]) -> "Session":
-    from datetime import datetime
-
     from assay import profile as profiles
+    from assay.campaign import fresh_folder
     from assay.session import Session
 
-    out = config.getoption("campaign") or Path("campaigns") / datetime.now().strftime("%Y%m%d-%H%M%S")
+    out = config.getoption("campaign") or fresh_folder()
     faults, resume = tuple(config.getoption("fault")), config.getoption("resume")
     return Session(path, profiles.load(path), out, selected=selected, faults=faults, resume=resume)
 

@@ -42,7 +42,6 @@ class Session:
         profile: Profile,
         out: Path,
         *,
-        specs: tuple[str, ...] = (),
         selected: tuple[str, ...] = (),
         faults: tuple[str, ...] = (),
         resume: bool = False,
@@ -54,7 +53,7 @@ class Session:
                 raise UsageError(f"--resume: {path} is not the profile that {out} was started with")
             self.faults = tuple(self.campaign.header["faults"])
         else:
-            wanted = plan.make(profile, specs, selected)
+            wanted = plan.make(profile, selected=selected)
             self.campaign = Campaign.create(out, self._header(wanted), wanted)
         self.lab = Lab(path, profile, self.faults)
 
@@ -72,7 +71,7 @@ class Session:
 
     def open(self) -> None:
         """Open the lab when something is left to run; UsageError or LabError before anything is sent."""
-        if any(p.decided is None and not self.done(p) for p in self.campaign.plan):
+        if any(p.decided is None and self.kept(p) is None for p in self.campaign.plan):
             self.lab.open()
 
     def close(self) -> None:
@@ -81,23 +80,20 @@ class Session:
 
     # --- one variant -------------------------------------------------------------------------------------
 
-    def done(self, planned: Planned) -> bool:
-        """Whether a whole, intact record of this variant is there already (after --resume)."""
+    def kept(self, planned: Planned) -> Record | None:
+        """The record of this variant that is there already, whole and intact (after --resume)."""
         try:
             record = self.campaign.read(planned)
         except UsageError:
-            return False
-        return record is not None and not self.campaign.intact(planned, record)
+            return None
+        return None if record is None or self.campaign.intact(planned, record) else record
 
     def verdict(self, planned: Planned, bound: Case[Any]) -> Verdict:
         """The verdict of one variant: decided by the plan, there already, or found by running it now."""
         if planned.decided is not None:
             return planned.decided
-        if self.done(planned):
-            record = self.campaign.read(planned)
-            if record is not None:
-                return judge(record)
-        return self.run(planned, bound)
+        record = self.kept(planned)
+        return judge(record) if record is not None else self.run(planned, bound)
 
     def run(self, planned: Planned, bound: Case[Any]) -> Verdict:
         """Probe one variant, write its record, and judge what was written."""

@@ -23,7 +23,7 @@ from drivers.interfaces import (
     Subscriber,
     Timers,
 )
-from drivers.n2 import Gnb
+from drivers.n2 import LOST, Gnb
 from drivers.sbi import Hold, Request, Response
 from drivers.ue import Ue
 
@@ -33,7 +33,6 @@ ENDS = (
     "AUTHENTICATION REJECT",
     "UE CONTEXT RELEASE COMMAND",
 )
-LOST = "ASSOCIATION LOST"
 LIVENESS_SESSION = 15  # a PDU session identity that no test case uses
 
 
@@ -70,7 +69,7 @@ class AmfBench:
         """Make the association stand before a probe; empty, or why it does not."""
         self._stimulus = self._service_lost = None
         self.keys = []
-        return "" if self.gnb.up else self.gnb.connect(within=self.timers.answer_s)
+        return self._up()
 
     def end(self) -> Loss | None:
         """Deregister what is registered, put settings back; what service the stimulus took, if any."""
@@ -201,9 +200,7 @@ class AmfBench:
         if not control.worked:
             return control
         here = self.trace.mark()
-        ue.deregister()
-        end = self.wait(ue, "DEREGISTRATION ACCEPT (UE ORIGINATING)", within=self.timers.answer_s, since=here)
-        if end is None:
+        if self._deregisters(ue) is None:
             return self._control(
                 what, ue, mark, False, f"{ue.label} registered, but its deregistration got no answer"
             )
@@ -272,9 +269,15 @@ class AmfBench:
         if self.plays("smf"):
             return self.establishes(ue, LIVENESS_SESSION, what)
         mark = self.trace.mark()
-        ue.deregister()
-        end = self.wait(ue, "DEREGISTRATION ACCEPT (UE ORIGINATING)", within=self.timers.answer_s, since=mark)
+        end = self._deregisters(ue)
         return self._control(what, ue, mark, end is not None, f"{ue.label}: {told(end)}")
+
+    def _deregisters(self, ue: Ue) -> Event | None:
+        mark = self.trace.mark()
+        ue.deregister()
+        return self.wait(
+            ue, "DEREGISTRATION ACCEPT (UE ORIGINATING)", within=self.timers.answer_s, since=mark
+        )
 
     # --- peers and settings ------------------------------------------------------------------------------
 

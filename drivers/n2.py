@@ -10,6 +10,8 @@ from assay.evidence import Flow, Trace
 from drivers import sctp
 from drivers.codecs import nas, ngap
 
+LOST = "ASSOCIATION LOST"  # the event of an association that went without our doing
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -89,7 +91,7 @@ class Gnb:
         mark = self.trace.mark()
         cell = self.cell
         self.send(ngap.ng_setup_request(cell.gnb_id, "assay", cell.plmn, cell.tac, cell.slices))
-        answers = ("NG SETUP RESPONSE", "NG SETUP FAILURE", "ASSOCIATION LOST")
+        answers = ("NG SETUP RESPONSE", "NG SETUP FAILURE", LOST)
         event = self.trace.wait(lambda e: e.name in answers, mark=mark, within=within)
         if event is not None and event.name == "NG SETUP RESPONSE":
             return ""
@@ -110,6 +112,12 @@ class Gnb:
             self._reader.join(5.0)
             self._reader = None
 
+    def _drop(self, association: sctp.Association) -> None:
+        with self._lock:
+            if self._association is association:
+                self._association = None
+                self._forget()
+
     def _forget(self) -> None:
         for ue in self._ues.values():
             ue.amf_id = None
@@ -118,15 +126,11 @@ class Gnb:
     def _read(self, association: sctp.Association) -> None:
         try:
             self._serve(association)
-        except (
-            Exception
-        ) as error:  # whatever breaks here is ours, and must not pass for the product's silence
+        except Exception as error:
+            # whatever breaks here is ours, and must not pass for the product's silence
             self.trouble = self.trouble or f"{type(error).__name__}: {error}"
-            with self._lock:
-                if self._association is association:
-                    self._association = None
-                    self._forget()
-            self.trace.event(0, True, "n2", "ASSOCIATION LOST", facts={"how": "the bench broke"})
+            self._drop(association)
+            self.trace.event(0, True, "n2", LOST, facts={"how": "the bench broke"})
 
     def _serve(self, association: sctp.Association) -> None:
         while True:
@@ -137,12 +141,9 @@ class Gnb:
             elif isinstance(got, sctp.Datagram):
                 self._receive(got)
             else:
-                with self._lock:
-                    if self._association is association:
-                        self._association = None
-                        self._forget()
+                self._drop(association)
                 if not self._closing:
-                    self.trace.event(0, True, "n2", "ASSOCIATION LOST", facts={"how": got.name.lower()})
+                    self.trace.event(0, True, "n2", LOST, facts={"how": got.name.lower()})
                 return
 
     def _receive(self, got: sctp.Datagram) -> None:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from assay.errors import LabError
@@ -30,21 +31,23 @@ class Context:
     ia: int = 0
     uplink: int = 0
     downlink: int = 0
-    keys: kdf.NasKeys | None = field(default=None, repr=False)
 
-    def use(self, ea: int, ia: int) -> None:
-        """Take the algorithms of SECURITY MODE COMMAND and start both counts from zero."""
-        self.ea, self.ia, self.uplink, self.downlink = ea, ia, 0, 0
-        self.keys = kdf.nas_keys(self.kamf, ea, ia)
+    @cached_property
+    def keys(self) -> kdf.NasKeys:
+        """K_NASenc and K_NASint of the algorithms in force."""
+        return kdf.nas_keys(self.kamf, self.ea, self.ia)
+
+    def cipher(self, count: int, direction: int, octets: bytes) -> bytes:
+        """Cipher or decipher: the one is the other."""
+        return nas_crypto.encrypt(self.ea, self.keys.enc, count, 1, direction, octets)
 
     def seal(self, header: int, count: int, plain: bytes, *, ia: int | None = None) -> bytes:
         """A protected uplink PDU; `ia` makes the MAC with another algorithm than the one in force."""
-        keys = self.keys or kdf.nas_keys(self.kamf, self.ea, self.ia)
         payload = plain
         if header in (nas.Header.CIPHERED, nas.Header.CIPHERED_NEW_CONTEXT):
-            payload = nas_crypto.encrypt(self.ea, keys.enc, count, 1, nas_crypto.UPLINK, plain)
+            payload = self.cipher(count, nas_crypto.UPLINK, plain)
         sequence = count & 0xFF
-        key, algorithm = keys.int_, self.ia
+        key, algorithm = self.keys.int_, self.ia
         if ia is not None:
             key, algorithm = kdf.nas_keys(self.kamf, self.ea, ia).int_, ia
         mac = nas_crypto.mac(algorithm, key, count, 1, nas_crypto.UPLINK, bytes([sequence]) + payload)
@@ -52,16 +55,15 @@ class Context:
 
     def open(self, secured: nas.Secured) -> tuple[bytes, int, bool]:
         """Cleartext, NAS COUNT and whether the MAC verifies, of a protected downlink PDU."""
-        keys = self.keys or kdf.nas_keys(self.kamf, self.ea, self.ia)
         overflow = self.downlink >> 8
         if secured.sequence < self.downlink & 0xFF:
             overflow += 1
         count = overflow << 8 | secured.sequence
         body = bytes([secured.sequence]) + secured.payload
-        good = nas_crypto.mac(self.ia, keys.int_, count, 1, nas_crypto.DOWNLINK, body) == secured.mac
+        good = nas_crypto.mac(self.ia, self.keys.int_, count, 1, nas_crypto.DOWNLINK, body) == secured.mac
         plain = secured.payload
         if secured.header in (nas.Header.CIPHERED, nas.Header.CIPHERED_NEW_CONTEXT):
-            plain = nas_crypto.encrypt(self.ea, keys.enc, count, 1, nas_crypto.DOWNLINK, plain)
+            plain = self.cipher(count, nas_crypto.DOWNLINK, plain)
         return plain, count, good
 
 
@@ -84,7 +86,8 @@ class Ue:
     ) -> None:
         self.gnb, self.subscriber, self.label, self.capability = gnb, subscriber, label, capability
         self.trace: Trace = gnb.trace
-        self.ran_id, self.amf_id = 0, None
+        self.ran_id = 0
+        self.amf_id: int | None = None
         self.context: Context | None = None
         self.guti: nas.Guti | None = None
         self.held: set[str] = set()
@@ -110,8 +113,6 @@ class Ue:
                 "DEREGISTRATION ACCEPT (UE TERMINATED)"
             ),
         }
-
-    amf_id: int | None
 
     # --- procedures --------------------------------------------------------------------------------------
 
@@ -180,9 +181,7 @@ class Ue:
             if session is not None:  # no cleartext IE: it travels in the ciphered container (clause 4.4.6)
                 status = (1 << session).to_bytes(2, "little")
                 whole = nas.encode("SERVICE REQUEST", {**ies, "uplink_data_status": status})
-                keys = self.context.keys or kdf.nas_keys(self.context.kamf, self.context.ea, self.context.ia)
-                count = self.context.uplink
-                hidden = nas_crypto.encrypt(self.context.ea, keys.enc, count, 1, nas_crypto.UPLINK, whole)
+                hidden = self.context.cipher(self.context.uplink, nas_crypto.UPLINK, whole)
                 plain = nas.encode("SERVICE REQUEST", {**ies, "nas_message_container": hidden})
             pdu = self.context.seal(nas.Header.INTEGRITY, self.context.uplink, plain)
             self.context.uplink += 1
@@ -408,22 +407,16 @@ class Ue:
         if message.name != "SECURITY MODE COMMAND" or base is None:
             return None
         algorithms = message.ies["selected_nas_security_algorithms"][0]
-        context = Context(base.kamf, base.ksi)
-        try:
-            context.use(algorithms >> 4, algorithms & 0xF)
-        except ValueError:
-            return None
-        if context.keys is not None:
-            enc, int_ = context.keys.enc.hex(), context.keys.int_.hex()
-            entry = {
-                "ue": self.label,
-                "ea": context.ea,
-                "ia": context.ia,
-                "k_nas_enc": enc,
-                "k_nas_int": int_,
-            }
-            if entry not in self.keys:
-                self.keys.append(entry)
+        context = Context(base.kamf, base.ksi, algorithms >> 4, algorithms & 0xF)
+        entry = {
+            "ue": self.label,
+            "ea": context.ea,
+            "ia": context.ia,
+            "k_nas_enc": context.keys.enc.hex(),
+            "k_nas_int": context.keys.int_.hex(),
+        }
+        if entry not in self.keys:
+            self.keys.append(entry)
         return context
 
     def _take(self, message: nas.Message, context: Context | None) -> None:
