@@ -1,5 +1,6 @@
 """What suites and drivers agree on: subscribers, replies of a product, and the bench around an AMF."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -76,12 +77,82 @@ class Capability:
     eea: int | None = None
     eia: int | None = None
 
+    @property
+    def bitmaps(self) -> dict[str, int]:
+        """The NGAP bitmaps with the same content: one position to the left (TS 38.413 clause 9.3.1.86)."""
+        octets = {"nea": self.ea, "nia": self.ia, "eea": self.eea, "eia": self.eia}
+        return {name: ((octet or 0) << 1 & 0xFF) << 8 for name, octet in octets.items()}
+
+
+CIOT: Mapping[str, bytes] = {
+    "mm_capability": b"\x11",  # 5G-CP CIoT and S1 mode
+    "update_type": b"\x14",  # control plane CIoT preferred, in EPS and in 5GS
+    "s1_ue_network_capability": bytes.fromhex("f0f00000000420"),  # CP CIoT and N1 mode
+}
+"""What a CIoT UE announces that may also use EPC (TS 24.501 clauses 9.11.3.1, 9.11.3.9A and 9.11.3.48)."""
+
+
+UP_CIOT: Mapping[str, bytes] = {
+    "mm_capability": b"\x00\x02",  # 5G-UP CIoT
+    "update_type": b"\x08",  # user plane CIoT preferred in 5GS
+}
+"""What a UE announces that uses the user plane CIoT 5GS optimisation (TS 24.501 clause 4.8.4)."""
+
+
+# --- network slices ---------------------------------------------------------------------------------------
+
+Snssai = tuple[int, int | None]
+"""SST and SD of an S-NSSAI; SD is None where there is none (TS 23.003 clause 28.4.2)."""
+
+NO_SD = 0xFFFFFF
+
+
+def slice_name(snssai: Any) -> str:
+    """An S-NSSAI as facts tell it, "1" or "1-0000a2", from SST and SD or from JSON ("": it is neither)."""
+    if isinstance(snssai, Mapping):
+        sst, text = snssai.get("sst"), snssai.get("sd")
+        if not isinstance(text, str | None) or not re.fullmatch("[0-9A-Fa-f]{6}|", text or ""):
+            return ""
+        sd = int(text, 16) if text else None
+    else:
+        sst, sd = snssai
+    if not isinstance(sst, int) or isinstance(sst, bool) or not 0 <= sst <= 255:
+        return ""
+    return str(sst) if sd in (None, NO_SD) else f"{sst}-{sd:06x}"
+
+
+@dataclass(frozen=True)
+class Slices:
+    """The slices of the lab: `usual` is what everybody is subscribed to, `nssaa` the one that needs NSSAA."""
+
+    usual: tuple[Snssai, ...]
+    nssaa: Snssai | None = None
+
+    @property
+    def all(self) -> tuple[Snssai, ...]:
+        """What gNB and AMF support."""
+        return tuple(dict.fromkeys((*self.usual, *([self.nssaa] if self.nssaa else []))))
+
+    @property
+    def foreign(self) -> Snssai:
+        """A slice that nobody is subscribed to, nor asks for in a registration."""
+        sst = self.usual[0][0]
+        return next((sst, sd) for sd in range(0xF00D01, NO_SD) if (sst, sd) not in self.all)
+
 
 # --- names of events on the service-based interfaces that suites look for ------------------------------
 
 SM_CONTEXTS = "POST /nsmf-pdusession/v1/sm-contexts"
+AUTHENTICATION = "POST /nausf-auth/v1/ue-authentications"
 CONFIRMATION = "PUT /nausf-auth/v1/ue-authentications/{authCtxId}/5g-aka-confirmation"
+TRANSFER = "POST /namf-comm/v1/ue-contexts/{ueContextId}/n1-n2-messages"
 AMF_REGISTRATION = "PUT /nudm-uecm/v1/{supi}/registrations/amf-3gpp-access"
+SLICE_AUTHENTICATION = "POST /nnssaaf-nssaa/v1/slice-authentications"
+SLICE_CONFIRMATION = "PUT /nnssaaf-nssaa/v1/slice-authentications/{authCtxId}"
+REVOCATION = "POST {revocNotifUri}"
+CREATE_UE_CONTEXT = "PUT /namf-comm/v1/ue-contexts/{ueContextId}"
+UE_CONTEXT_TRANSFER = "POST /namf-comm/v1/ue-contexts/{ueContextId}/transfer"
+NASC = "INTRA N1 MODE NAS TRANSPARENT CONTAINER"
 
 
 # --- the bench around an AMF ------------------------------------------------------------------------------
@@ -121,6 +192,16 @@ class Timers(Protocol):
         ...
 
     @property
+    def repeats_s(self) -> float:
+        """Until the AMF gives up what it repeats: the fifth expiry of T3560 is after 30 s."""
+        ...
+
+    @property
+    def hold_s(self) -> float:
+        """How long a peer holds an answer back, well inside the time that an AMF waits for it."""
+        ...
+
+    @property
     def quiet_s(self) -> float:
         """Silence on N1 and N2 that ends a procedure."""
         ...
@@ -149,6 +230,12 @@ class Ue(Protocol):
     """Names of downlink messages that are not answered."""
     spoil_res_star: bool
     """Invert one bit of the next RES*."""
+    also: dict[str, bytes]
+    """Non-cleartext IEs of the complete REGISTRATION REQUEST, over the usual ones."""
+    exposed: bool
+    """Whether the plain REGISTRATION REQUEST has them as well."""
+    tries_algorithms: bool
+    """Read what is protected under algorithms of which the UE was not told; `algorithms_tried` names them."""
     sent: dict[str, Sent]
     """The last PDU sent under each message name since `start`."""
     mark: int
@@ -167,12 +254,31 @@ class Ue(Protocol):
         """Send a plain REGISTRATION REQUEST (cleartext IEs only, ngKSI 7) on a new RRC connection."""
         ...
 
+    def update(self) -> None:
+        """Send REGISTRATION REQUEST for mobility registration updating from CM-IDLE, integrity protected."""
+        ...
+
     def service_request(self, session: int | None = None) -> None:
         """Send SERVICE REQUEST from CM-IDLE, for signalling or for the user plane of a PDU session."""
         ...
 
-    def session_request(self, session: int, **how: Any) -> Sent:
-        """Send UL NAS TRANSPORT with PDU SESSION ESTABLISHMENT REQUEST; `how` goes to `send`."""
+    def session_request(self, session: int, *, s_nssai: Snssai | None = None, **how: Any) -> Sent:
+        """Send UL NAS TRANSPORT with PDU SESSION ESTABLISHMENT REQUEST; `how` goes to `send`.
+
+        `s_nssai` is by default the first slice that the UE requests in registrations.
+        """
+        ...
+
+    def complete_slice_authentication(self) -> None:
+        """Answer the last NETWORK SLICE-SPECIFIC AUTHENTICATION COMMAND, which was held."""
+        ...
+
+    def outrun(self) -> None:
+        """Let the USIM have seen newer challenges, so that the next one is a synchronisation failure."""
+        ...
+
+    def synchronise(self, *, header: int | None = None) -> Sent:
+        """Send AUTHENTICATION FAILURE #21 with an AUTS that is valid for the RAND answered last."""
         ...
 
     def complete_security_mode(self, *, ia: int | None = None) -> Sent:
@@ -199,20 +305,99 @@ class Ue(Protocol):
 
 
 Confirmation = Literal["normal", "failure", "failure-with-key", "never"]
+Resynchronisation = Literal["normal", "late", "never"]
+SliceResult = Literal["success", "failure", "held"]
 
 
 @dataclass(frozen=True)
 class Loss:
-    """Service that was there before the stimulus and gone after it."""
+    """Service that was there before the stimulus and gone after it; `wide` where other UEs feel it too."""
 
     what: str
     ref: str
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Relocation:
+    """One RAN CP RELOCATION INDICATION of a UE to the second ng-eNB, and what came of it."""
+
+    reading: str  # how the NAS-MAC was computed
+    spoiled: bool  # one bit of the UL NAS MAC was inverted
+    expected: str  # the DL NAS MAC, hexadecimal
+    watch: Watch
+    stays: bool  # the UE was still served through the first ng-eNB
+
+
+@dataclass(frozen=True)
+class LogRecord:
+    """A line of the product's log, bounded and harmless, and when it was read by our wall clock."""
+
+    number: int  # from 1 on, as long as the log is read
+    read: float  # seconds since the epoch
+    text: str
+
+
+class ProductLog(Protocol):
+    """What the product says, line by line, while it is read."""
+
+    def trouble(self, mark: int) -> str:
+        """Why lines after a mark may be missing (the reader ended, too many came), or empty."""
+        ...
+
+    def mark(self) -> int:
+        """A place in the log: the number of the last line."""
+        ...
+
+    def since(self, mark: int) -> tuple[LogRecord, ...]:
+        """The lines after a mark."""
+        ...
+
+
+@dataclass(frozen=True)
+class LogMark:
+    """A place in the product's log, and the time (our wall clock) at which it was marked."""
+
+    line: int
+    at: float
+
+
+@dataclass(frozen=True)
+class LogMatch:
+    """A record of the kind that was looked for; its text is in the evidence only.
+
+    `names` is true where it names the UE, None where it names none; `older` where its own time stamp is
+    before the mark.
+    """
+
+    ref: str
+    names: bool | None
+    older: bool = False
+
+
+@dataclass(frozen=True)
+class Logged:
+    """What the product's log says since a mark, as far as it can be read."""
+
+    what: str
+    alone: bool  # no other variant ran beside: what names no UE is this one's doing
+    doubt: str  # why it proves nothing, empty where it does
+    seconds: float  # how long was waited for a record
+    records: int  # all that were read since the mark
+    matches: tuple[LogMatch, ...]
+    others: int  # records of the same kind that name another UE
+    earlier: int  # records of the same kind in this variant before the mark, not of another UE
+    clock_offset: float | None  # seconds from the log's own clock to ours; None where lines show no time
+
+
+LogKind = Literal["capability_mismatch"]
 
 
 class AmfBench(Protocol):
     """The lab around one AMF: gNB, UEs and the peers it plays, with the conventions of the catalogue."""
 
     timers: Timers
+    slices: Slices
 
     def ue(self, capability: Capability = ..., *, own_ausf: bool = False) -> Ue:
         """A fresh subscriber with fresh identities; `own_ausf` routes it to the second AUSF."""
@@ -255,6 +440,10 @@ class AmfBench(Protocol):
         """Look at a UE since its `start` until REGISTRATION ACCEPT or REJECT, or the time for it is over."""
         ...
 
+    def until(self, what: str, ue: Ue, *names: str, within: float, since: int | None = None) -> Watch:
+        """Look at a UE since a mark (default: its last `start`) until an event has one of these names."""
+        ...
+
     def refusal(self, what: str, ue: Ue, refusals: tuple[str, ...], gave_up: tuple[str, ...]) -> Watch:
         """Look at a UE since its `start` for as long as a refusal, and anything else, may come.
 
@@ -270,6 +459,10 @@ class AmfBench(Protocol):
         """Control: the UE completes a registration and deregisters again."""
         ...
 
+    def commanded(self, ue: Ue, what: str) -> Control:
+        """Control: the UE starts a registration and gets a SECURITY MODE COMMAND whose MAC verifies."""
+        ...
+
     def connects(self, ue: Ue, what: str) -> Control:
         """Control: the UE completes a registration, stays connected, and N1 and N2 are quiet."""
         ...
@@ -278,12 +471,65 @@ class AmfBench(Protocol):
         """Control: the UE is released to CM-IDLE and keeps its context."""
         ...
 
-    def establishes(self, ue: Ue, session: int, what: str) -> Control:
+    def establishes(self, ue: Ue, session: int, what: str, *, s_nssai: Snssai | None = None) -> Control:
         """Control: a PDU session request of the UE is served."""
+        ...
+
+    def returns(self, ue: Ue, what: str) -> Control:
+        """Control: SERVICE REQUEST with the UE's 5G-S-TMSI from CM-IDLE is accepted."""
+        ...
+
+    def activates(self, ue: Ue, session: int, what: str) -> Control:
+        """Control: a PDU session of the UE is established, with the SMF's answer and the user plane."""
+        ...
+
+    def pages(self, ue: Ue, session: int, what: str) -> Control:
+        """Control: the SMF wants the user plane of an idle UE, PAGING names its 5G-S-TMSI, it comes back."""
+        ...
+
+    def suspends(self, ue: Ue, what: str) -> Control:
+        """Control: the gNB suspends the UE's context: CM-IDLE with suspend (TS 23.502 clause 4.8.1)."""
+        ...
+
+    def renewal(self, ue: Ue, *, within: float, since: int) -> Event | None:
+        """The first message that brings the UE a 5G-GUTI."""
         ...
 
     def served(self, ue: Ue, session: int, *, within: float, since: int) -> Event | None:
         """The event that shows a request for this PDU session served, at the SMF or on N1."""
+        ...
+
+    def path_switch(self, ue: Ue, session: int, what: str, capability: Capability) -> Watch:
+        """Xn handover: PATH SWITCH REQUEST from the gNB that the UE is not on, until it is answered.
+
+        `capability` is what that gNB reports. The UE stays there when the AMF acknowledges, else it returns.
+        """
+        ...
+
+    def mark_log(self) -> LogMark:
+        """A place in the product's log."""
+        ...
+
+    def logs(self, what: str) -> Control:
+        """Control: a fresh UE registers, and the log shows a record of that time, so the reader is awake."""
+        ...
+
+    def logged(self, kind: LogKind, ue: Ue, what: str, since: LogMark) -> Logged:
+        """What the log has of a kind since a mark; waits for a record of the UE as long as a watch lasts."""
+        ...
+
+    def elsewhere(self, ue: Ue, ea: int, ia: int) -> None:
+        """Let a UE have been with the AMF that the bench plays on N14: fresh K_AMF, these algorithms, and one
+        PDU session; it understands what comes under other ones.
+        """
+        ...
+
+    def hands_over(self, ue: Ue, what: str) -> Control:
+        """Control: N2 handover of such a UE, from CreateUEContext over HANDOVER REQUEST to 201."""
+        ...
+
+    def updates(self, ue: Ue, what: str) -> Control:
+        """Control: mobility registration updating of such a UE from CM-IDLE, up to REGISTRATION ACCEPT."""
         ...
 
     def alive(self, ue: Ue, twin: Ue | None = None) -> Control:
@@ -293,12 +539,70 @@ class AmfBench(Protocol):
         """
         ...
 
+    @property
+    def readings(self) -> tuple[str, ...]:
+        """Ways to read how a CP CIoT UE is authenticated (TS 33.501 clause 6.16), the likeliest first."""
+        ...
+
+    def ciot_ue(self) -> Ue:
+        """A fresh CP CIoT subscriber behind the first of two NB-IoT ng-eNBs."""
+        ...
+
+    def camps(self, ue: Ue, what: str) -> Control:
+        """Control: both ng-eNBs are set up, and the UE has CP CIoT accepted and is served through its own."""
+        ...
+
+    def relocate(self, ue: Ue, reading: str, *, spoiled: bool = False) -> Relocation:
+        """Let the second ng-eNB ask for the UE; it goes on there when the right DL NAS MAC comes."""
+        ...
+
     def confirmation(self, ue: Ue, how: Confirmation) -> None:
         """How the AUSF answers the next confirmation of this UE; `never` holds until `normal`."""
         ...
 
+    def resynchronisation(self, ue: Ue, how: Resynchronisation) -> None:
+        """How the AUSF answers a request to resynchronise this UE, and those for a vector that follow it.
+
+        `late` is after `timers.hold_s`, `never` holds until `normal`.
+        """
+        ...
+
+    def authenticates_slice(
+        self, ue: Ue, what: str, result: SliceResult = "success", *, only: bool = False
+    ) -> Control:
+        """Control: the UE registers, `slices.nssaa` needs NSSAA, and this is how that ends.
+
+        The UE is subscribed to that slice beside the usual ones, or `only` to it. With success the slice has
+        come in an Allowed NSSAI; with failure EAP_FAILURE was told to the product; `held` leaves the slice
+        pending and the UE's answer to the command unsent until `complete_slice_authentication`.
+        """
+        ...
+
+    def allows(self, ue: Ue, what: str, *, since: int) -> Control:
+        """Control: the UE is told that `slices.nssaa` is allowed."""
+        ...
+
+    def revoke(self, ue: Ue, what: str, s_nssai: Snssai, *, unknown: bool = False) -> Control:
+        """Control: as NSSAAF, revoke a slice of the UE, or of an `unknown` one; the product answered at all.
+
+        The answer is an event "<status> to `REVOCATION`". Nothing is sent to an address that is not declared.
+        """
+        ...
+
+    def shares_revocation(self, ue: Ue, other: Ue) -> bool:
+        """Whether the product wants revocations for both UEs at the same URI."""
+        ...
+
+    def in_force(self, name: str) -> str | None:
+        """The value of a setting of the product, as declared or as last set; None when nobody knows."""
+        ...
+
     def settings(self, name: str) -> tuple[str, ...]:
         """The values that the profile can give a setting of the product; empty when it cannot be changed."""
+        ...
+
+    def ensures(self, name: str, value: str) -> Control:
+        """Control: a setting of the product has this value, as declared, or because it is set now."""
         ...
 
     def configure(self, name: str, value: str) -> Control:

@@ -3,12 +3,12 @@
 import itertools
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from assay.evidence import Flow, Trace
 from drivers import sctp
-from drivers.codecs import nas, ngap
+from drivers.codecs import nas, ngap, ngap_handover
 
 LOST = "ASSOCIATION LOST"  # the event of an association that went without our doing
 
@@ -21,11 +21,20 @@ class Cell:
     tac: int
     slices: tuple[tuple[int, int | None], ...]
     gnb_id: int = 1
+    nb_iot: bool = False  # of an ng-eNB, whose cell is one of E-UTRA
 
     @property
     def nr_cell(self) -> int:
-        """The NR cell identity, 36 bits: a gNB ID of 32 bits and cell 1 (TS 38.413 clause 9.3.1.7)."""
-        return self.gnb_id << 4 | 1
+        """The NR cell identity, 36 bits: a gNB ID of 32 bits and cell 1 (TS 38.413 clause 9.3.1.7).
+
+        Of an ng-eNB the E-UTRA cell identity, 28 bits: an ng-eNB ID of 20 bits and cell 1 (clause 9.3.1.9).
+        """
+        return self.gnb_id << (8 if self.nb_iot else 4) | 1
+
+    def setup_request(self, name: str) -> ngap.Pdu:
+        """NG SETUP REQUEST of the node with this cell."""
+        build = ngap.ng_enb_setup_request if self.nb_iot else ngap.ng_setup_request
+        return build(self.gnb_id, name, self.plmn, self.tac, self.slices)
 
 
 class Attached(Protocol):
@@ -34,9 +43,10 @@ class Attached(Protocol):
     label: str
     ran_id: int
     amf_id: int | None
+    guti: nas.Guti | None
 
     def downlink(self, pdu: ngap.Pdu, frame: int) -> None:
-        """Take a UE-associated NGAP message that frame number `frame` shows."""
+        """Take an NGAP message for this UE, PAGING among them, that frame number `frame` shows."""
         ...
 
 
@@ -58,13 +68,19 @@ class Gnb:
         self.trace = trace
         self.cell = cell
         self._amf, self._local, self._udp = amf, local, udp
-        self._ids = itertools.count(1)
+        self._ids = itertools.count(cell.gnb_id << 16 | 1)  # a UE that changes nodes has an ID once
         self._ues: dict[int, Attached] = {}
+        self._expected: dict[bytes, Attached] = {}  # UEs in handover, by the container of their source gNB
         self._lock = threading.Lock()
         self._association: sctp.Association | None = None
         self.trouble = ""  # the first failure of ours on the reader's thread
         self._reader: threading.Thread | None = None
         self._closing = False
+
+    def ng_enb(self, tac: int) -> "Gnb":
+        """An NB-IoT ng-eNB in another tracking area: its own node beside this one, on the same trace."""
+        cell = replace(self.cell, tac=tac, nb_iot=True)
+        return Gnb(self.trace, self._amf, cell, local=self._local, udp=self._udp)
 
     # --- the association ---------------------------------------------------------------------------------
 
@@ -89,8 +105,7 @@ class Gnb:
         )
         self._reader.start()
         mark = self.trace.mark()
-        cell = self.cell
-        self.send(ngap.ng_setup_request(cell.gnb_id, "assay", cell.plmn, cell.tac, cell.slices))
+        self.send(self.cell.setup_request("assay"))
         answers = ("NG SETUP RESPONSE", "NG SETUP FAILURE", LOST)
         event = self.trace.wait(lambda e: e.name in answers, mark=mark, within=within)
         if event is not None and event.name == "NG SETUP RESPONSE":
@@ -119,9 +134,11 @@ class Gnb:
                 self._forget()
 
     def _forget(self) -> None:
-        for ue in self._ues.values():
-            ue.amf_id = None
+        for ran_id, ue in self._ues.items():
+            if ue.ran_id == ran_id:  # it has not left for another connection
+                ue.amf_id = None
         self._ues.clear()
+        self._expected.clear()
 
     def _read(self, association: sctp.Association) -> None:
         try:
@@ -155,17 +172,27 @@ class Gnb:
             self.trace.event(frame, True, "n2", "UNDECODABLE NGAP", facts=facts)
             return
         ran_id, amf_id = ngap.ran_ue_ngap_id(pdu), ngap.amf_ue_ngap_id(pdu)
+        paged = ngap.paging_identity(pdu)
         with self._lock:
             ue = self._ues.get(ran_id) if ran_id is not None else None
+            if paged is not None:
+                ue = next((u for u in self._ues.values() if u.guti and u.guti.s_tmsi == paged), None)
             if ran_id is None and amf_id is not None:
                 ue = next((u for u in self._ues.values() if u.amf_id == amf_id), None)
+            if pdu.title == "HANDOVER REQUEST":
+                ue = self._expected.get(ngap_handover.source_container(pdu))
         facts = _facts(pdu)
         label = ue.label if ue else ""
-        if ue is not None and ran_id not in (None, ue.ran_id):
+        left = ue is not None and ran_id not in (None, ue.ran_id)
+        if left:
             label = f"{label}, left"  # a connection that the UE has left decides nothing about the new one
         self.trace.event(frame, True, "n2", pdu.title, label, facts)
-        if ue is not None:
+        if left and pdu.title == "UE CONTEXT RELEASE COMMAND" and amf_id is not None and ran_id is not None:
+            self.send(ngap.ue_context_release_complete(amf_id, ran_id), ue)
+        elif ue is not None and not left:
             ue.downlink(pdu, frame)
+        elif pdu.title == "HANDOVER REQUEST" and amf_id is not None:
+            self.send(ngap_handover.handover_failure(amf_id))
 
     # --- sending -----------------------------------------------------------------------------------------
 
@@ -196,6 +223,13 @@ class Gnb:
             self._ues[ran_id] = ue
             return ran_id
 
+    def expect(self, ue: Attached, container: bytes) -> int:
+        """Give a UE in handover a RAN UE NGAP ID; its HANDOVER REQUEST is the one with this container."""
+        ran_id = self.attach(ue)
+        with self._lock:
+            self._expected[container] = ue
+        return ran_id
+
     def initial(self, ue: Attached, pdu: bytes, *, cause: str, s_tmsi: nas.STmsi | None) -> int:
         """INITIAL UE MESSAGE with UE Context Request (TS 38.413 clause 8.6.1)."""
         cell = self.cell
@@ -207,7 +241,8 @@ class Gnb:
             cell.nr_cell,
             cause=cause,
             s_tmsi=s_tmsi,
-            context_request=True,
+            context_request=not cell.nb_iot,  # the control plane optimisation has no AS security
+            eutra=cell.nb_iot,
         )
         return self.send(message, ue)
 
@@ -217,7 +252,9 @@ class Gnb:
         if ue.amf_id is None:  # the AMF has never answered this UE
             self.trace.event(0, False, "n2", "NOT SENT: UPLINK NAS TRANSPORT", ue.label)
             return 0
-        message = ngap.uplink_nas_transport(ue.amf_id, ue.ran_id, pdu, cell.plmn, cell.tac, cell.nr_cell)
+        message = ngap.uplink_nas_transport(
+            ue.amf_id, ue.ran_id, pdu, cell.plmn, cell.tac, cell.nr_cell, eutra=cell.nb_iot
+        )
         return self.send(message, ue)
 
 
@@ -232,4 +269,15 @@ def _facts(pdu: ngap.Pdu) -> dict[str, Any]:
         facts["amf_ue_ngap_id"] = str(amf_id)
     if (ran_id := ngap.ran_ue_ngap_id(pdu)) is not None:
         facts["ran_ue_ngap_id"] = ran_id
+    if (up := ngap.ul_cp_security(pdu)) is not None:
+        facts |= {"ul_nas_mac": f"{up[0]:04x}", "ul_nas_count": up[1]}
+    if (down := ngap.dl_nas_mac(pdu)) is not None:
+        facts["dl_nas_mac"] = f"{down:04x}"
+    if (paged := ngap.paging_identity(pdu)) is not None:
+        facts["s_tmsi"] = paged.encode()[1:].hex()
+    if sessions := ngap.session_ids(pdu):
+        facts["sessions"] = list(sessions)
+    if pdu.title == "HANDOVER REQUEST":
+        container = ngap_handover.nasc(pdu)
+        facts["nasc"] = None if container is None else container[:100].hex()
     return facts

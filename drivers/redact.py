@@ -13,8 +13,9 @@ _JSON_KEY = re.compile(rb'("(?:kseaf|kausf|keyVal|nh)"\s*:\s*")([0-9A-Fa-f]{32,6
 def masked(frames: Iterable[Frame]) -> tuple[Frame, ...]:
     """The frames with every key in them overwritten by zeros of the same length.
 
-    Keys cross the bench as K_SEAF in JSON (TS 29.509) and as Security Key, K_gNB, in NGAP (TS 38.413 clause
-    9.3.1.87). Lengths stay, so the capture still dissects; checksums are made when it is written.
+    Keys cross the bench as K_SEAF, K_AMF and NH in JSON (TS 29.509, TS 29.518) and as K_gNB and NH in NGAP
+    (TS 38.413 clauses 9.3.1.87 and 9.3.1.88). Lengths stay, so the capture still dissects; checksums are
+    made when it is written.
     """
     return tuple(replace(frame, data=_masked(frame)) for frame in frames)
 
@@ -25,11 +26,11 @@ def _masked(frame: Frame) -> bytes:
     if frame.flow.transport == "tcp":
         return _JSON_KEY.sub(lambda m: m[1] + b"0" * len(m[2]) + m[3], frame.data)
     try:
-        key = ngap.decode(frame.data).get(ngap.IeId.SECURITY_KEY)
+        pdu = ngap.decode(frame.data)
     except ngap.Malformed:
         return frame.data
-    if key is None:
-        return frame.data
-    value, bits = key
-    octets = value.to_bytes(bits // 8)
-    return frame.data.replace(octets, bytes(len(octets)))
+    data = frame.data
+    for number, bits in filter(None, (pdu.get(ngap.IeId.SECURITY_KEY), ngap.next_hop(pdu))):
+        octets = number.to_bytes(bits // 8)
+        data = data.replace(octets, bytes(len(octets)))
+    return data

@@ -1,29 +1,35 @@
 """A UE on N1 that behaves by default, answers what it is asked, and misbehaves on command (TS 24.501)."""
 
+import itertools
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
 from assay.errors import LabError
 from assay.evidence import Trace
-from drivers.codecs import kdf, nas, nas_crypto, ngap, suci
+from drivers import handover, nssaa
+from drivers.codecs import cp_ciot, kdf, nas, nas_crypto, ngap, suci
 from drivers.codecs.milenage import Milenage
-from drivers.interfaces import Capability, Concealment, Sent, Subscriber
-from drivers.n2 import Gnb
+from drivers.interfaces import Capability, Concealment, Sent, Snssai, Subscriber, slice_name
+from drivers.n2 import Cell, Gnb
 
 NULL_SCHEME = Concealment()
 KINDS = {"initial": 1, "mobility": 2, "emergency": 4}
 FOLLOW_ON = 8
 NO_KEY = 7
 N1_SM = b"\x01"  # payload container type, TS 24.501 clause 9.11.3.40
+AHEAD = 1 << 20  # in SQN, below the jump that a USIM may refuse (TS 33.102 clause C.2.1)
 INITIAL_REQUEST = b"\x01"  # request type, clause 9.11.3.47
 
 
 @dataclass
 class Context:
-    """A 5G NAS security context (TS 33.501 clause 6.3.2.2); counts are the next ones to be used."""
+    """A 5G NAS security context (TS 33.501 clause 6.3.2.2); counts are the next ones to be used.
+
+    `first` is the COUNT of the uplink message that takes it into use: 0 unless K_AMF was in use before.
+    """
 
     kamf: bytes = field(repr=False)
     ksi: int
@@ -31,6 +37,11 @@ class Context:
     ia: int = 0
     uplink: int = 0
     downlink: int = 0
+    first: int = 0
+
+    def under(self, ea: int, ia: int) -> "Context":
+        """The same context under other algorithms: its K_AMF stays, and its counts go on."""
+        return Context(self.kamf, self.ksi, ea, ia, self.uplink, self.downlink, self.uplink)
 
     @cached_property
     def keys(self) -> kdf.NasKeys:
@@ -92,6 +103,10 @@ class Ue:
         self.guti: nas.Guti | None = None
         self.held: set[str] = set()
         self.spoil_res_star = False
+        self.also: dict[str, bytes] = {}
+        self.exposed = False
+        self.slices = gnb.cell.slices  # the requested NSSAI
+        self.tries_algorithms = False
         self.sent: dict[str, Sent] = {}
         self.mark = 0
         self.keys: list[dict[str, Any]] = []
@@ -102,13 +117,19 @@ class Ue:
         self._fresh: Context | None = None  # made by an authentication, not yet taken into use
         self._kind: Literal["initial", "mobility", "emergency"] = "initial"
         self._identity: bytes = b""
+        self._ksi = NO_KEY
+        self._rrc: Literal["idle", "connected", "suspended"] = "idle"
+        self._suspended: int | None = None  # the AMF UE NGAP ID of a suspended connection
+        self._secure = False  # secure exchange is established on this connection (TS 24.501 clause 4.4.2.5)
         self._rand = self._res_star = b""
+        self._slice_command: nas.Message | None = None
         self._answers: dict[str, Callable[[nas.Message], object]] = {
             "AUTHENTICATION REQUEST": self._authenticate,
             "SECURITY MODE COMMAND": lambda _: self.complete_security_mode(),
             "IDENTITY REQUEST": self._identify,
             "REGISTRATION ACCEPT": lambda _: self.send("REGISTRATION COMPLETE"),
             "CONFIGURATION UPDATE COMMAND": self._configured,
+            nssaa.COMMAND: lambda _: self.complete_slice_authentication(),
             "DEREGISTRATION REQUEST (UE TERMINATED)": lambda _: self.send(
                 "DEREGISTRATION ACCEPT (UE TERMINATED)"
             ),
@@ -138,74 +159,98 @@ class Ue:
             guti = self.guti if identity == "guti" else None
             self._kind = kind
             self._identity = guti.encode() if guti else self.suci.encode()
+            self._ksi = NO_KEY
             self._fresh = None
             self.context = None
             self.sent.clear()
             self.mark = self.trace.mark()
-            plain = nas.encode("REGISTRATION REQUEST", self._request())
+            more = self.also if self.exposed else {}
+            plain = nas.encode("REGISTRATION REQUEST", {**self._request(), **more})
             cause = "emergency" if kind == "emergency" else "mo-Signalling"
             self._initial(plain, "REGISTRATION REQUEST", plain, cause, guti.s_tmsi if guti else None)
 
     def _request(self) -> dict[str, bytes]:
         return {
             "registration_type": bytes([FOLLOW_ON | KINDS[self._kind]]),
-            "ng_ksi": bytes([NO_KEY]),
+            "ng_ksi": bytes([self._ksi]),
             "mobile_identity": self._identity,
             "ue_security_capability": self._capability().encode(),
         }
 
     def _complete_request(self) -> bytes:
         """The whole REGISTRATION REQUEST for the NAS message container (TS 24.501 clause 4.4.6)."""
-        slices = nas.encode_nssai(self.gnb.cell.slices)
-        return nas.encode(
-            "REGISTRATION REQUEST", {**self._request(), "mm_capability": b"\x00", "requested_nssai": slices}
-        )
+        usual = {"mm_capability": b"\x00", "requested_nssai": nas.encode_nssai(self.slices)}
+        return nas.encode("REGISTRATION REQUEST", {**self._request(), **usual, **self.also})
 
     def _capability(self) -> nas.SecurityCapability:
         c = self.capability
         return nas.SecurityCapability(c.ea, c.ia, c.eea, c.eia)
 
-    def service_request(self, session: int | None = None) -> None:
-        """SERVICE REQUEST from CM-IDLE, integrity protected, for signalling or for data (clause 5.6.1)."""
+    def update(self) -> None:
+        """REGISTRATION REQUEST for mobility registration updating from CM-IDLE, integrity protected."""
         with self._lock:
-            if self.guti is None or self.context is None:
-                raise LabError(f"{self.label} has no 5G-GUTI or no security context: register it first")
-            self.mark = self.trace.mark()
-            s_tmsi = self.guti.s_tmsi
+            guti, context = self._kept()
+            self._kind, self._identity, self._ksi, self._fresh = "mobility", guti.encode(), context.ksi, None
+            self.sent.clear()
+            self._resume("REGISTRATION REQUEST", self._request(), self._complete_request(), "mo-Signalling")
+
+    def service_request(self, session: int | None = None, *, paged: bool = False) -> None:
+        """SERVICE REQUEST from CM-IDLE, integrity protected, for signalling or data, or when paged
+        (clause 5.6.1).
+        """
+        with self._lock:
+            guti, context = self._kept()
+            kind = b"\x02" if paged else b"\x00" if session is None else b"\x01"
             ies = {
-                "ng_ksi": bytes([self.context.ksi]),
-                "service_type": b"\x00" if session is None else b"\x01",
-                "mobile_identity": s_tmsi.encode(),
+                "ng_ksi": bytes([context.ksi]),
+                "service_type": kind,
+                "mobile_identity": guti.s_tmsi.encode(),
             }
-            plain = nas.encode("SERVICE REQUEST", ies)
-            if session is not None:  # no cleartext IE: it travels in the ciphered container (clause 4.4.6)
+            whole = b""
+            if session is not None:
                 status = (1 << session).to_bytes(2, "little")
                 whole = nas.encode("SERVICE REQUEST", {**ies, "uplink_data_status": status})
-                hidden = self.context.cipher(self.context.uplink, nas_crypto.UPLINK, whole)
-                plain = nas.encode("SERVICE REQUEST", {**ies, "nas_message_container": hidden})
-            pdu = self.context.seal(nas.Header.INTEGRITY, self.context.uplink, plain)
-            self.context.uplink += 1
-            self._initial(pdu, "SERVICE REQUEST", plain, "mo-Signalling", s_tmsi)
+            self._resume("SERVICE REQUEST", ies, whole, "mt-Access" if paged else "mo-Signalling")
 
-    def session_request(self, session: int, **how: Any) -> Sent:
+    def _kept(self) -> tuple[nas.Guti, Context]:
+        if self.guti is None or self.context is None:
+            raise LabError(f"{self.label} has no 5G-GUTI or no security context: register it first")
+        return self.guti, self.context
+
+    def _resume(self, name: str, ies: Mapping[str, bytes], whole: bytes, cause: str) -> None:
+        """An initial NAS message under the current context; what is no cleartext IE travels in the ciphered
+        container with the `whole` message (clause 4.4.6).
+        """
+        guti, context = self._kept()
+        self.mark = self.trace.mark()
+        plain = nas.encode(name, ies)
+        if whole:
+            hidden = context.cipher(context.uplink, nas_crypto.UPLINK, whole)
+            plain = nas.encode(name, {**ies, "nas_message_container": hidden})
+        pdu = context.seal(nas.Header.INTEGRITY, context.uplink, plain)
+        context.uplink += 1
+        self._initial(pdu, name, plain, cause, guti.s_tmsi)
+
+    def session_request(self, session: int, *, s_nssai: Snssai | None = None, **how: Any) -> Sent:
         """UL NAS TRANSPORT with PDU SESSION ESTABLISHMENT REQUEST for a new PDU session (clause 6.4.1.2)."""
+        snssai = s_nssai or self.slices[0]
         request = nas.encode(
             "PDU SESSION ESTABLISHMENT REQUEST",
             {"integrity_protection_maximum_data_rate": b"\xff\xff", "pdu_session_type": b"\x01"},
             pti=session,
             psi=session,
         )
-        sst, sd = self.gnb.cell.slices[0]
         dnn = bytes([len(self._dnn)]) + self._dnn.encode()
         ies = {
             "payload_container_type": N1_SM,
             "payload_container": request,
             "pdu_session_id": bytes([session]),
             "request_type": INITIAL_REQUEST,
-            "s_nssai": nas.encode_s_nssai(sst, sd),
+            "s_nssai": nas.encode_s_nssai(*snssai),
             "dnn": dnn,
         }
-        return self.send("UL NAS TRANSPORT", ies, facts={"pdu_session_id": session}, **how)
+        facts = {"pdu_session_id": session, "s_nssai": slice_name(snssai), "payload_container": request.hex()}
+        return self.send("UL NAS TRANSPORT", ies, facts=facts, **how)
 
     def deregister(self) -> Sent:
         """DEREGISTRATION REQUEST, normal, 3GPP access (clause 5.5.2.2)."""
@@ -220,13 +265,13 @@ class Ue:
             return self.send("DEREGISTRATION REQUEST (UE ORIGINATING)", ies)
 
     def complete_security_mode(self, *, ia: int | None = None) -> Sent:
-        """SECURITY MODE COMPLETE with COUNT 0; `ia` makes its MAC with another integrity algorithm."""
+        """SECURITY MODE COMPLETE with its due COUNT; `ia` makes its MAC with another integrity algorithm."""
         with self._lock:
             return self.send(
                 "SECURITY MODE COMPLETE",
                 {"nas_message_container": self._complete_request()},
                 header=nas.Header.CIPHERED_NEW_CONTEXT,
-                count=0,
+                count=self.context.first if self.context else 0,
                 ia=ia,
             )
 
@@ -304,16 +349,73 @@ class Ue:
         return sent
 
     def _initial(self, pdu: bytes, name: str, plain: bytes, cause: str, s_tmsi: nas.STmsi | None) -> None:
-        self.amf_id = None
+        self.amf_id, self._secure = None, False
+        self._rrc = "connected"
         self.ran_id = self.gnb.attach(self)
         frame = self.gnb.initial(self, pdu, cause=cause, s_tmsi=s_tmsi)
         self._sent(frame, pdu, name, {"header": int(pdu[1] & 0xF) if pdu[0] == 0x7E else 0}, plain)
 
+    def reestablish(self, reading: cp_ciot.Reading, cell: Cell) -> tuple[nas.STmsi, int, int, int]:
+        """Use up an uplink COUNT for a re-establishment in `cell`: 5G-S-TMSI, COUNT, UL and DL NAS MAC."""
+        with self._lock:
+            context = self.context
+            if self.guti is None or context is None:
+                raise LabError(f"{self.label} has no 5G-GUTI or no security context: register it first")
+            count, context.uplink = context.uplink, context.uplink + 1
+            key = context.keys.int_
+            macs = cp_ciot.macs(reading, context.ia, key, count, cell.plmn, cell.nr_cell)
+            return self.guti.s_tmsi, count, *macs
+
+    def path_switch(self, gnb: Gnb, capability: Capability, session: int) -> None:
+        """PATH SWITCH REQUEST by the gNB that this UE is on after an Xn handover (TS 38.413 clause 8.4.4)."""
+        with self._lock:
+            source = self.amf_id
+            if source is None:
+                self.trace.event(0, False, "n2", "NOT SENT: PATH SWITCH REQUEST", self.label)
+                return
+            self.gnb, self.ran_id = gnb, gnb.attach(self)
+            cell, c = gnb.cell, capability
+            bits = ngap.bitmaps(nas.SecurityCapability(c.ea, c.ia, c.eea, c.eia))
+            place = (cell.plmn, cell.tac, cell.nr_cell)
+            request = ngap.path_switch_request(self.ran_id, source, *place, bits, [ngap.Session(session)])
+            gnb.send(request, self)
+
+    def move(self, gnb: Gnb, ran_id: int, amf_id: int) -> None:
+        """Go on over another node, on a connection that is there already."""
+        with self._lock:
+            self.gnb, self.ran_id, self.amf_id = gnb, ran_id, amf_id
+
+    def announce(self) -> bytes:
+        """Be about to come in a handover; the container of the source gNB that it goes with."""
+        with self._lock:
+            return handover.announce(self)
+
+    def arrive(self) -> None:
+        """HANDOVER NOTIFY by the gNB."""
+        with self._lock:
+            handover.arrive(self)
+
     def release(self) -> None:
         """UE CONTEXT RELEASE REQUEST by the gNB for user inactivity: the way to CM-IDLE."""
-        if self.amf_id is not None:
-            cause = ("radioNetwork", "user-inactivity")
-            self.gnb.send(ngap.ue_context_release_request(self.amf_id, self.ran_id, cause), self)
+        with self._lock:  # not before an answer that is being sent
+            if self.amf_id is not None:
+                cause = ("radioNetwork", "user-inactivity")
+                self.gnb.send(ngap.ue_context_release_request(self.amf_id, self.ran_id, cause), self)
+
+    def suspend(self) -> None:
+        """UE CONTEXT SUSPEND REQUEST by the gNB: the way to CM-IDLE with suspend (TS 23.502 clause 4.8.1)."""
+        with self._lock:
+            if self.amf_id is not None:
+                self.gnb.send(ngap.ue_context_suspend_request(self.amf_id, self.ran_id), self)
+
+    def _paged(self) -> None:
+        """Answer PAGING: SERVICE REQUEST, or the resumption of a suspended connection."""
+        if self._rrc == "suspended" and self._suspended is not None:
+            self._rrc = "connected"
+            message = ngap.ue_context_resume_request(self._suspended, self.ran_id, "mt-Access")
+            self.gnb.send(message, self)
+        elif self._rrc == "idle" and self.context is not None:
+            self.service_request(paged=True)
 
     # --- receiving, on the gNB's thread --------------------------------------------------------------------
 
@@ -321,26 +423,36 @@ class Ue:
         """Serve one UE-associated NGAP message and the NAS message in it."""
         with self._lock:
             amf_id, ran_id = ngap.amf_ue_ngap_id(pdu), ngap.ran_ue_ngap_id(pdu)
-            if ran_id is not None and ran_id != self.ran_id:  # a connection this UE has left
-                if pdu.title == "UE CONTEXT RELEASE COMMAND" and amf_id is not None:
-                    self.gnb.send(ngap.ue_context_release_complete(amf_id, ran_id), self)
-                return
+            if ran_id is not None and ran_id != self.ran_id:
+                return  # a connection this UE has left just now
             if amf_id is not None:
                 self.amf_id = amf_id
             octets = ngap.nas_pdu(pdu)
+            if pdu.title == "HANDOVER REQUEST":
+                handover.take(self, pdu, frame)
             if pdu.title not in self.held:
                 self._serve_n2(pdu)
-            if octets is not None:
-                self._nas(octets, frame)
+            for one in (octets, *ngap.session_nas_pdus(pdu)):
+                if one is not None:
+                    self._nas(one, frame)
 
     def _serve_n2(self, pdu: ngap.Pdu) -> None:
+        if pdu.title == "PAGING":
+            self._paged()
         if self.amf_id is None:
             return
         if pdu.title == "INITIAL CONTEXT SETUP REQUEST":
-            self.gnb.send(ngap.initial_context_setup_response(self.amf_id, self.ran_id), self)
+            sessions = ngap.session_ids(pdu)
+            self.gnb.send(ngap.initial_context_setup_response(self.amf_id, self.ran_id, sessions), self)
+        elif pdu.title == "HANDOVER REQUEST":
+            handover.admit(self, pdu)
         elif pdu.title == "UE CONTEXT RELEASE COMMAND":
             self.gnb.send(ngap.ue_context_release_complete(self.amf_id, self.ran_id), self)
             self.amf_id = None  # CM-IDLE: nothing can be sent on this connection any more
+            self._rrc = "idle"
+        elif pdu.title == "UE CONTEXT SUSPEND RESPONSE":
+            self._suspended, self.amf_id = self.amf_id, None
+            self._rrc = "suspended"
         elif pdu.title == "PDU SESSION RESOURCE SETUP REQUEST":
             sessions = ngap.session_ids(pdu)
             self.gnb.send(ngap.pdu_session_resource_setup_response(self.amf_id, self.ran_id, sessions), self)
@@ -359,7 +471,7 @@ class Ue:
             if secured is not None:
                 facts["header"] = secured.header
                 context, plain = self._open(secured, frame, facts)
-            message = nas.decode(plain)
+            message = self._guess(secured, plain, facts) or nas.decode(plain)
         except nas.Malformed as error:
             facts["why"] = str(error)[:200]
             self.trace.event(frame, True, "n1", "UNDECODABLE NAS", self.label, facts)
@@ -398,16 +510,39 @@ class Ue:
         if secured.header in (nas.Header.CIPHERED, nas.Header.CIPHERED_NEW_CONTEXT) and context.ea != 0:
             facts["deciphered"] = self.trace.deciphered(frame, True, plain)
         if good:
-            context.downlink = count + 1
+            context.downlink, self._secure = count + 1, True
         return context, plain
+
+    def _guess(self, secured: nas.Secured | None, plain: bytes, facts: dict[str, Any]) -> nas.Message | None:
+        """What a message says that was protected under algorithms of which the UE was not told: no UE would
+        believe it, even if the MAC alone verifies.
+        """
+        context = self.context
+        if secured is None or context is None or not self.tries_algorithms:
+            return None
+        if facts.get("mac_ok") is True and _decoded(plain) is not None:
+            return None
+        bases = [base for base in (context, self._fresh) if base is not None]
+        starts = [replace(base, downlink=count) for base in bases for count in (base.downlink, 0)]
+        for base, ea, ia in itertools.product(starts, range(4), (1, 2, 3)):
+            octets, _, good = base.under(ea, ia).open(secured)
+            if good and (message := _decoded(octets)) is not None:
+                facts |= {"mac_ok": False, "algorithms_tried": {"ea": ea, "ia": ia}}
+                return message
+        return None
 
     def _new_context(self, payload: bytes) -> Context | None:
         message = nas.decode(payload)
-        base = self._fresh or self.context
+        bases = [one for one in (self._fresh, self.context) if one is not None]
+        meant = [one for one in bases if message.ies.get("ng_ksi") == bytes([one.ksi])]
+        base = next(iter(meant or bases), None)
         if message.name != "SECURITY MODE COMMAND" or base is None:
             return None
         algorithms = message.ies["selected_nas_security_algorithms"][0]
-        context = Context(base.kamf, base.ksi, algorithms >> 4, algorithms & 0xF)
+        return self.known(base.under(algorithms >> 4, algorithms & 0xF))
+
+    def known(self, context: Context) -> Context:
+        """Keep the keys of a context for the evidence."""
         entry = {
             "ue": self.label,
             "ea": context.ea,
@@ -421,6 +556,8 @@ class Ue:
 
     def _take(self, message: nas.Message, context: Context | None) -> None:
         """Keep what a trusted message changes in the UE."""
+        if message.name == nssaa.COMMAND:
+            self._slice_command = message
         if message.name == "SECURITY MODE COMMAND":
             self.context = context
         elif (
@@ -432,6 +569,10 @@ class Ue:
 
     # --- answers -----------------------------------------------------------------------------------------
 
+    def _reply(self, name: str, ies: Mapping[str, bytes], facts: Mapping[str, Any] | None = None) -> Sent:
+        """An answer that the AMF may want before it uses a context that the UE still has."""
+        return self.send(name, ies, header=None if self._secure else nas.Header.PLAIN, facts=facts)
+
     def _authenticate(self, message: nas.Message) -> None:
         rand, autn = message.ies.get("rand", b""), message.ies.get("autn", b"")
         if len(rand) != 16 or len(autn) != 16:
@@ -442,7 +583,7 @@ class Ue:
             return
         if rand == self._rand:  # a repeat on T3560: the same answer again
             ies = {"authentication_response_parameter": self._res_star}
-            self.send("AUTHENTICATION RESPONSE", ies, facts={"res_star": self._res_star.hex()})
+            self._reply("AUTHENTICATION RESPONSE", ies, {"res_star": self._res_star.hex()})
             return
         if int.from_bytes(sqn) <= self._sqn:
             self.synchronise(rand)
@@ -460,25 +601,56 @@ class Ue:
             res_star = res_star[:-1] + bytes([res_star[-1] ^ 1])
         self._res_star = res_star
         facts = {"res_star": res_star.hex(), "rand": rand.hex()}
-        self.send("AUTHENTICATION RESPONSE", {"authentication_response_parameter": res_star}, facts=facts)
+        self._reply("AUTHENTICATION RESPONSE", {"authentication_response_parameter": res_star}, facts)
 
-    def synchronise(self, rand: bytes) -> Sent:
-        """AUTHENTICATION FAILURE #21 with an AUTS that is valid for this RAND (clause 5.4.1.3.7)."""
+    def outrun(self) -> None:
+        """Let SQN_MS be far ahead of the home network (TS 33.102 clause 6.3.3)."""
+        with self._lock:
+            self._sqn += AHEAD
+
+    def synchronise(self, rand: bytes = b"", *, header: int | None = None) -> Sent:
+        """AUTHENTICATION FAILURE #21 with an AUTS that is valid for this RAND (clause 5.4.1.3.7).
+
+        Without a RAND it is the one that was answered last.
+        """
+        rand = rand or self._rand
+        if not rand:
+            raise LabError(f"{self.label} has not answered a challenge yet")
         auts = self._milenage.auts(rand, self._sqn.to_bytes(6))
         ies = {
             "mm_cause": bytes([nas.Cause.SYNCH_FAILURE]),
             "authentication_failure_parameter": auts,
         }
-        return self.send("AUTHENTICATION FAILURE", ies, facts={"auts": auts.hex(), "rand": rand.hex()})
+        facts = {"auts": auts.hex(), "rand": rand.hex()}
+        return self.send("AUTHENTICATION FAILURE", ies, header=header, facts=facts)
 
     def _identify(self, message: nas.Message) -> None:
         if message.ies["identity_type"][0] & 7 == 1:
-            self.send("IDENTITY RESPONSE", {"mobile_identity": self.suci.encode()})
+            self._reply("IDENTITY RESPONSE", {"mobile_identity": self.suci.encode()})
+
+    def complete_slice_authentication(self) -> None:
+        """NETWORK SLICE-SPECIFIC AUTHENTICATION COMPLETE for the last command (clause 5.4.7.2.2)."""
+        with self._lock:
+            if self._slice_command is None:
+                raise LabError(f"{self.label} was not asked for a network slice-specific authentication")
+            ies = self._slice_command.ies
+            octets = nssaa.answer(ies["eap_message"], f"{self.subscriber.imsi}@slice.assay")
+            if octets is not None:
+                facts = nssaa.describe({"s_nssai": ies["s_nssai"], "eap_message": octets})
+                answer = {"s_nssai": ies["s_nssai"], "eap_message": octets}
+                self.send(nssaa.COMPLETE, answer, facts=facts)
 
     def _configured(self, message: nas.Message) -> None:
         indication = message.ies.get("configuration_update_indication", b"\0")[0]
         if indication & 1:  # acknowledgement requested, clause 9.11.3.18
             self.send("CONFIGURATION UPDATE COMPLETE")
+
+
+def _decoded(plain: bytes) -> nas.Message | None:
+    try:
+        return nas.decode(plain)
+    except nas.Malformed:
+        return None
 
 
 def describe(message: nas.Message) -> dict[str, Any]:
@@ -487,6 +659,8 @@ def describe(message: nas.Message) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     if "mm_cause" in ies:
         facts["cause"] = ies["mm_cause"][0]
+    if "network_feature_support" in ies:
+        facts["network_feature_support"] = ies["network_feature_support"][:3].hex()
     if message.name == "SECURITY MODE COMMAND":
         algorithms = ies["selected_nas_security_algorithms"][0]
         facts |= {
@@ -495,9 +669,16 @@ def describe(message: nas.Message) -> dict[str, Any]:
             "replayed_capability": ies["replayed_ue_security_capabilities"].hex(),
         }
     elif message.name == "AUTHENTICATION REQUEST":
-        facts["rand"] = ies.get("rand", b"").hex()
+        facts |= {name: ies.get(name, b"").hex() for name in ("rand", "autn")}
+    elif message.name in ("REGISTRATION ACCEPT", "CONFIGURATION UPDATE COMMAND") and "guti" in ies:
+        identity = nas.mobile_identity(ies["guti"])
+        if isinstance(identity, nas.Guti):
+            facts |= {"guti": identity.encode().hex(), "tmsi": f"{identity.tmsi:08x}"}
     elif message.name == "IDENTITY REQUEST":
         facts["identity_type"] = ies["identity_type"][0] & 7
     elif message.name == "DL NAS TRANSPORT" and "pdu_session_id" in ies:
         facts["pdu_session_id"] = ies["pdu_session_id"][0]
-    return facts
+        facts["payload_container"] = ies["payload_container"][:1_000].hex()
+    elif message.name == "DEREGISTRATION REQUEST (UE TERMINATED)":
+        facts["deregistration_type"] = ies["deregistration_type"][0]
+    return facts | nssaa.describe(ies)

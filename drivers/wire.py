@@ -9,7 +9,7 @@ import threading
 import time
 from bisect import bisect_right
 from collections import Counter, defaultdict, deque
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Container, Hashable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +19,7 @@ from drivers.capture import ETHERNET, SCTP, TCP, UDP, as_octets, ends
 from drivers.pcapng import interface_block, packet_block, replace_file, section
 
 MAX_PACKETS = 50_000
+LOOK_AGAIN_S = 0.05
 MAX_OCTETS = 64 << 20
 
 _ALL_PROTOCOLS = 3  # ETH_P_ALL
@@ -69,6 +70,15 @@ def _segment(packet: bytes) -> _Segment | None:
     if later or len(body) < 4:
         return _Segment(protocol, (source, 0, target, 0), body)
     return _Segment(protocol, (source, body[0] << 8 | body[1], target, body[2] << 8 | body[3]), body)
+
+
+def _of_sctp(packet: bytes, ports: Container[int]) -> bool:
+    """Whether a packet is no SCTP, or of an association with one of these ports (RFC 9260 clause 3.1)."""
+    segment = _segment(packet)
+    if segment is None or segment.protocol == TCP:
+        return True
+    head = segment.body[8:12] if segment.protocol == UDP else segment.body[:4]
+    return int.from_bytes(head[:2], "big") in ports or int.from_bytes(head[2:], "big") in ports
 
 
 class WireCapture:
@@ -129,6 +139,32 @@ class WireCapture:
             self._thread.start()
             self._resources = stack.pop_all()
 
+    def mark(self) -> int:
+        """A place in the recording, for `since`."""
+        return len(self._packets)
+
+    def since(
+        self,
+        mark: int,
+        frames: Sequence[Frame] = (),
+        *,
+        sctp: Container[int] | None = None,
+        within: float = 1.0,
+    ) -> list[WirePacket]:
+        """What was recorded after a mark; of SCTP only what has one of these ports, where they are given.
+
+        Waits for the last messages of `frames` as `stop` does, and records on.
+        """
+        deadline = time.monotonic() + within
+        last = {(f.flow, f.received): n for n, f in enumerate(frames, 1) if _tellable(f)}
+        while True:
+            seen = [p for p in self._packets[mark:] if sctp is None or _of_sctp(p.data, sctp)]
+            found = align(frames, seen) if last else {}
+            if self.overflow or found.keys() >= set(last.values()) or time.monotonic() >= deadline:
+                return seen
+            with self._changed:
+                self._changed.wait(LOOK_AGAIN_S)
+
     def stop(self, frames: Sequence[Frame] = (), *, within: float = 1.0) -> list[WirePacket]:
         """End the recording and return it, the packets of each interface in their order on the wire.
 
@@ -139,18 +175,7 @@ class WireCapture:
         """
         if self._thread is None:
             return []
-        deadline = time.monotonic() + within
-        last = {(f.flow, f.received): n for n, f in enumerate(frames, 1) if _tellable(f)}
-        seen: list[WirePacket] = []
-
-        def more() -> bool:
-            return len(self._packets) > len(seen) or bool(self.overflow)
-
-        while last and not self.overflow and not align(frames, seen).keys() >= set(last.values()):
-            with self._changed:
-                if not self._changed.wait_for(more, deadline - time.monotonic()):
-                    break
-                seen = self._packets.copy()
+        self.since(0, frames, within=within)
         for tap in self._taps:  # nothing new comes in, what is there stays: the reader finds an end
             tap.setsockopt(socket.SOL_SOCKET, _ATTACH, struct.pack("HP", 1, ctypes.addressof(_NOTHING)))
         os.eventfd_write(self._wake, 1)

@@ -569,6 +569,60 @@ def decode_nssai(octets: bytes) -> list[Snssai]:
     return found
 
 
+Rejected = tuple[Snssai, int]
+"""An S-NSSAI and why it is rejected: 0 not in the PLMN, 1 not in the registration area, 2 NSSAA failed or was
+revoked, 3 (extended only) too many UEs (TS 24.501 clauses 9.11.3.46 and 9.11.3.75).
+"""
+
+
+def encode_rejected_nssai(rejected: Iterable[Rejected]) -> bytes:
+    """The value octets of a Rejected NSSAI (TS 24.501 clause 9.11.3.46)."""
+    values = [(encode_s_nssai(*snssai), cause) for snssai, cause in rejected]
+    return b"".join(bytes((len(value) << 4 | cause,)) + value for value, cause in values)
+
+
+def _rejected(octets: bytes, at: int) -> tuple[Rejected, int]:
+    """The rejected S-NSSAI at an offset, and where the next one begins."""
+    end = at + 1 + (octets[at] >> 4 if at < len(octets) else 0)
+    if end > len(octets):
+        raise Malformed(f"rejected S-NSSAI at octet {at + 1} is cut off")
+    return (decode_s_nssai(octets[at + 1 : end]), octets[at] & 15), end
+
+
+def decode_rejected_nssai(octets: bytes) -> list[Rejected]:
+    """The rejected S-NSSAIs of a Rejected NSSAI, in order; Malformed if one is cut off."""
+    found, at = [], 0
+    while at < len(octets):
+        one, at = _rejected(octets, at)
+        found.append(one)
+    return found
+
+
+def encode_extended_rejected_nssai(rejected: Sequence[Rejected]) -> bytes:
+    """The value octets of an Extended rejected NSSAI: one list of 1..8 without back-off timer
+    (TS 24.501 clause 9.11.3.75).
+    """
+    if not 1 <= len(rejected) <= 8:
+        raise ValueError(f"{len(rejected)} rejected S-NSSAIs")
+    return bytes((len(rejected) - 1,)) + encode_rejected_nssai(rejected)
+
+
+def decode_extended_rejected_nssai(octets: bytes) -> list[Rejected]:
+    """The rejected S-NSSAIs in all partial lists of an Extended rejected NSSAI, back-off timers left out;
+    Malformed if one is cut off or of a reserved type.
+    """
+    found, at = [], 0
+    while at < len(octets):
+        kind, number = octets[at] >> 4 & 7, min((octets[at] & 15) + 1, 8)
+        if kind > 1:
+            raise Malformed(f"partial extended rejected NSSAI list of type {kind} at octet {at + 1}")
+        at += 1 + kind
+        for _ in range(number):
+            one, at = _rejected(octets, at)
+            found.append(one)
+    return found
+
+
 def encode_tai_list(plmn: Plmn, tacs: Sequence[int]) -> bytes:
     """A 5GS tracking area identity list of one PLMN, 1..16 TACs of 24 bits (TS 24.501 clause 9.11.3.9)."""
     if not 1 <= len(tacs) <= 16:

@@ -3,15 +3,17 @@
 import ipaddress
 import re
 import threading
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import IntEnum
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from drivers.codecs.nas import Guti, Plmn, SecurityCapability, Snssai, STmsi
 
 PPID: Final = 60  # SCTP payload protocol identifier, TS 38.412 clause 7
 MAX_LENGTH: Final = 65536
+BIT_RATE: Final = 10**9  # bit/s, of a UE and of a PDU session
 
 Kind = Literal["initiatingMessage", "successfulOutcome", "unsuccessfulOutcome"]
 Cause = tuple[str, str]  # group and value in the spelling of TS 38.413 clause 9.3.1.2
@@ -31,13 +33,20 @@ class IeId(IntEnum):
     CAUSE = 15
     CRITICALITY_DIAGNOSTICS = 19
     DEFAULT_PAGING_DRX = 21
+    EUTRA_CGI = 25
     FIVEG_S_TMSI = 26
     GLOBAL_RAN_NODE_ID = 27
     GUAMI = 28
+    HANDOVER_TYPE = 29
+    NASC = 37
     NAS_PDU = 38
+    PDU_SESSION_RESOURCE_RELEASED_LIST_PS_ACK = 68
+    PDU_SESSION_RESOURCE_RELEASED_LIST_PS_FAIL = 69
+    PDU_SESSION_RESOURCE_ADMITTED_LIST = 53
     PDU_SESSION_RESOURCE_RELEASED_LIST_REL_RES = 70
     PDU_SESSION_RESOURCE_SETUP_LIST_CXT_REQ = 71
     PDU_SESSION_RESOURCE_SETUP_LIST_CXT_RES = 72
+    PDU_SESSION_RESOURCE_SETUP_LIST_HO_REQ = 73
     PDU_SESSION_RESOURCE_SETUP_LIST_SU_REQ = 74
     PDU_SESSION_RESOURCE_SETUP_LIST_SU_RES = 75
     PDU_SESSION_RESOURCE_TO_BE_SWITCHED_DL_LIST = 76
@@ -52,12 +61,29 @@ class IeId(IntEnum):
     SECURITY_KEY = 94
     SERVED_GUAMI_LIST = 96
     SOURCE_AMF_UE_NGAP_ID = 100
+    SOURCE_TO_TARGET_TRANSPARENT_CONTAINER = 101
     SUPPORTED_TA_LIST = 102
+    TAI_LIST_FOR_PAGING = 103
+    TARGET_TO_SOURCE_TRANSPARENT_CONTAINER = 106
     TIME_TO_WAIT = 107
+    UE_AGGREGATE_MAXIMUM_BIT_RATE = 110
     UE_CONTEXT_REQUEST = 112
     UE_NGAP_IDS = 114
+    UE_PAGING_IDENTITY = 115
     UE_SECURITY_CAPABILITIES = 119
     USER_LOCATION_INFORMATION = 121
+    UL_CP_SECURITY_INFORMATION = 211
+    DL_CP_SECURITY_INFORMATION = 212
+    TAI = 213
+    PDU_SESSION_AGGREGATE_MAXIMUM_BIT_RATE = 130
+    PDU_SESSION_TYPE = 134
+    QOS_FLOW_SETUP_REQUEST_LIST = 136
+    UL_NGU_UP_TNL_INFORMATION = 139
+    UE_UP_CIOT_SUPPORT = 234
+    RRC_RESUME_CAUSE = 237
+
+
+RAT_INFORMATION: Final = 179  # id of a protocol extension of a supported TA item
 
 
 @dataclass(frozen=True)
@@ -129,6 +155,7 @@ class _Asn1:
         self.codec: Any = ASN1CodecPER
         self.buffer: Any = Charpy
         self.contents: Any = NGAP.NGAP_PDU_Contents
+        self.elements: Any = NGAP.NGAP_IEs
         self.types: dict[str, dict[int, str]] = {}
         self.anywhere: dict[int, tuple[str, str]] = {}
         for row in NGAP.NGAP_PDU_Descriptions.NGAP_ELEMENTARY_PROCEDURES().root:
@@ -250,6 +277,42 @@ def decode(data: bytes) -> Pdu:
             del asn1.codec._off[depth:]
 
 
+def transfer_octets(name: str, value: Any) -> bytes:
+    """The octets of a transfer that gNB and SMF exchange through the AMF (TS 38.413 clause 9.3.4).
+
+    `name` is its ASN.1 type, `value` has pycrate's form, or is octets already.
+    """
+    if isinstance(value, bytes):
+        return value
+    with _LOCK:
+        element = getattr(_asn1().elements, name)
+        element.set_val(value)
+        octets: bytes = element.to_aper()
+        return octets
+
+
+def transfer_value(name: str, data: bytes) -> dict[str, Any]:
+    """The value of such a transfer in `data`; raises Malformed for anything else."""
+    if len(data) > MAX_LENGTH:
+        raise Malformed(f"{name} of {len(data)} octets, refused above {MAX_LENGTH}")
+    with _LOCK:
+        asn1 = _asn1()
+        depth = len(asn1.codec._off)
+        try:
+            element, buffer = getattr(asn1.elements, name), asn1.buffer(bytes(data))
+            element.from_aper(buffer)
+            if buffer.len_byte():
+                raise Malformed(f"{buffer.len_byte()} octets after the {name}")
+            value: dict[str, Any] = element.get_val()
+        except Malformed:
+            raise
+        except Exception as error:
+            raise Malformed(f"no {name} in {len(data)} octets: {error!r}"[:200]) from error
+        finally:
+            del asn1.codec._off[depth:]
+        return value
+
+
 # --- readers ----------------------------------------------------------------------------------------------
 
 
@@ -327,6 +390,96 @@ def session_ids(pdu: Pdu) -> tuple[int, ...]:
     return ()
 
 
+def ul_cp_security(pdu: Pdu) -> tuple[int, int] | None:
+    """UL NAS MAC, 16 bits, and the five lowest bits of the COUNT (UL CP Security Information)."""
+    value = pdu.get(IeId.UL_CP_SECURITY_INFORMATION)
+    return (value["ul-NAS-MAC"][0], value["ul-NAS-Count"][0]) if isinstance(value, dict) else None
+
+
+def dl_nas_mac(pdu: Pdu) -> int | None:
+    """The DL NAS MAC, 16 bits (DL CP Security Information)."""
+    value = pdu.get(IeId.DL_CP_SECURITY_INFORMATION)
+    return value["dl-NAS-MAC"][0] if isinstance(value, dict) else None
+
+
+def s_tmsi(pdu: Pdu) -> STmsi | None:
+    """The 5G-S-TMSI (TS 38.413 clause 9.3.3.20)."""
+    value = pdu.get(IeId.FIVEG_S_TMSI)
+    return _read_s_tmsi(value) if isinstance(value, dict) else None
+
+
+def _read_s_tmsi(value: dict[str, Any]) -> STmsi:
+    return STmsi(value["aMFSetID"][0], value["aMFPointer"][0], int.from_bytes(value["fiveG-TMSI"], "big"))
+
+
+def eutra_cell(pdu: Pdu) -> int | None:
+    """The E-UTRA cell identity, 28 bits, of the E-UTRA CGI (TS 38.413 clause 9.3.1.9)."""
+    value = pdu.get(IeId.EUTRA_CGI)
+    return value["eUTRACellIdentity"][0] if isinstance(value, dict) else None
+
+
+_SETUP_LISTS = (
+    (IeId.PDU_SESSION_RESOURCE_SETUP_LIST_CXT_REQ, "nAS-PDU"),
+    (IeId.PDU_SESSION_RESOURCE_SETUP_LIST_SU_REQ, "pDUSessionNAS-PDU"),
+)
+_SET_UP = "PDUSessionResourceSetupResponseTransfer"
+
+
+def session_nas_pdus(pdu: Pdu) -> tuple[bytes, ...]:
+    """The NAS-PDUs that come with the PDU sessions to be set up (TS 38.413 clauses 9.2.1.1 and 9.2.2.1)."""
+    lists = [(pdu.get(ie_id), name) for ie_id, name in _SETUP_LISTS]
+    found = [item.get(name) for value, name in lists if isinstance(value, list) for item in value]
+    return tuple(octets for octets in found if isinstance(octets, bytes))
+
+
+def set_up(pdu: Pdu) -> tuple[tuple[int, bytes], ...]:
+    """Identity and transfer for the SMF of each PDU session that the gNB has set up (clause 9.2.1.2)."""
+    for ie_id in (
+        IeId.PDU_SESSION_RESOURCE_SETUP_LIST_CXT_RES,
+        IeId.PDU_SESSION_RESOURCE_SETUP_LIST_SU_RES,
+    ):
+        value = pdu.get(ie_id)
+        if isinstance(value, list):
+            lower = [(item["pDUSessionID"], item[_SET_UP[0].lower() + _SET_UP[1:]]) for item in value]
+            return tuple((n, transfer_octets(_SET_UP, t[1] if isinstance(t, tuple) else t)) for n, t in lower)
+    return ()
+
+
+def transfers(pdu: Pdu, ie_id: int) -> dict[int, bytes]:
+    """The transfer of each PDU session in this list of the message (TS 38.413 clause 9.3.4)."""
+    found = {}
+    items = pdu.get(ie_id)
+    for item in items if isinstance(items, list) else ():
+        value = next((item[name] for name in item if name.endswith("Transfer")), None)
+        if value is not None:
+            named = isinstance(value, tuple) and not _is_raw(value)
+            found[item["pDUSessionID"]] = transfer_octets(*value) if named else value
+    return found
+
+
+def gnb_id(pdu: Pdu) -> int:
+    """The gNB ID in NG SETUP REQUEST, 0 of a node that is no gNB (TS 38.413 clause 9.3.1.6)."""
+    value = pdu.get(IeId.GLOBAL_RAN_NODE_ID)
+    if isinstance(value, tuple) and value[0] == "globalGNB-ID" and value[1]["gNB-ID"][0] == "gNB-ID":
+        number: int = value[1]["gNB-ID"][1][0]
+        return number
+    return 0
+
+
+def next_hop(pdu: Pdu) -> tuple[int, int] | None:
+    """NH in the security context of a handover, a number and its bits (TS 38.413 clause 9.3.1.88)."""
+    value = pdu.get(IeId.SECURITY_CONTEXT)
+    return value["nextHopNH"] if isinstance(value, dict) else None
+
+
+def paging_identity(pdu: Pdu) -> STmsi | None:
+    """The 5G-S-TMSI that PAGING names (TS 38.413 clause 9.2.4.1)."""
+    value = pdu.get(IeId.UE_PAGING_IDENTITY)
+    if not isinstance(value, tuple) or value[0] != "fiveG-S-TMSI":
+        return None
+    return _read_s_tmsi(value[1])
+
+
 # --- parts of the builders --------------------------------------------------------------------------------
 
 
@@ -354,6 +507,51 @@ class Session:
     qfi: int = 1
 
 
+@dataclass(frozen=True)
+class Resources:
+    """What an SMF wants of the gNB for a PDU session: its `transfer`, and a NAS-PDU for the UE."""
+
+    id: int
+    snssai: Snssai
+    transfer: bytes
+    nas: bytes | None = None
+
+
+def setup_request_transfer(session: Session) -> bytes:
+    """PDU Session Resource Setup Request Transfer of an SMF: IPv4, one flow of 5QI 9 (clause 9.3.4.1)."""
+    quality = {
+        "qosCharacteristics": ("nonDynamic5QI", {"fiveQI": 9}),
+        "allocationAndRetentionPriority": {
+            "priorityLevelARP": 8,
+            "pre-emptionCapability": "shall-not-trigger-pre-emption",
+            "pre-emptionVulnerability": "not-pre-emptable",
+        },
+    }
+    flow = {"qosFlowIdentifier": session.qfi, "qosFlowLevelQosParameters": quality}
+    values = {
+        IeId.PDU_SESSION_AGGREGATE_MAXIMUM_BIT_RATE: (
+            "PDUSessionAggregateMaximumBitRate",
+            {f"pDUSessionAggregateMaximumBitRate{way}": BIT_RATE for way in ("DL", "UL")},
+        ),
+        IeId.UL_NGU_UP_TNL_INFORMATION: ("UPTransportLayerInformation", _tunnel(session)),
+        IeId.PDU_SESSION_TYPE: ("PDUSessionType", "ipv4"),
+        IeId.QOS_FLOW_SETUP_REQUEST_LIST: ("QosFlowSetupRequestList", [flow]),
+    }
+    ies = [{"id": ie_id, "criticality": "reject", "value": value} for ie_id, value in values.items()]
+    return transfer_octets("PDUSessionResourceSetupRequestTransfer", {"protocolIEs": ies})
+
+
+def path_switch_acknowledge_transfer(session: Session) -> bytes:
+    """Path Switch Request Acknowledge Transfer of an SMF: the uplink tunnel (TS 38.413 clause 9.3.4.9)."""
+    value = {"uL-NGU-UP-TNLInformation": _tunnel(session)}
+    return transfer_octets("PathSwitchRequestAcknowledgeTransfer", value)
+
+
+def path_switch_unsuccessful_transfer(cause: Cause = ("radioNetwork", "unspecified")) -> bytes:
+    """Path Switch Request Unsuccessful Transfer (TS 38.413 clause 9.3.4.20)."""
+    return transfer_octets("PathSwitchRequestUnsuccessfulTransfer", {"cause": cause})
+
+
 def bitmaps(capability: SecurityCapability) -> Bitmaps:
     """The bitmaps of this NAS capability; EPS octets that are absent give 0 (TS 38.413 clause 9.3.1.86)."""
     nea, nia, eea, eia = (
@@ -372,14 +570,36 @@ def _guami(guami: Guami) -> dict[str, Any]:
     }
 
 
+def _slice(snssai: Snssai) -> dict[str, bytes]:
+    sst, sd = snssai
+    return {"sST": bytes((sst,))} | ({} if sd is None else {"sD": sd.to_bytes(3, "big")})
+
+
 def _slices(slices: Iterable[Snssai]) -> list[dict[str, Any]]:
+    return [{"s-NSSAI": _slice(one)} for one in slices]
+
+
+def _s_tmsi(s_tmsi: STmsi) -> dict[str, Any]:
+    return {
+        "aMFSetID": (s_tmsi.set, 10),
+        "aMFPointer": (s_tmsi.pointer, 6),
+        "fiveG-TMSI": s_tmsi.tmsi.to_bytes(4, "big"),
+    }
+
+
+def _to_set_up(resources: Iterable[Resources], nas_name: str) -> list[dict[str, Any]]:
     items = []
-    for sst, sd in slices:
-        item = {"sST": bytes((sst,))}
-        if sd is not None:
-            item["sD"] = sd.to_bytes(3, "big")
-        items.append({"s-NSSAI": item})
+    for one in resources:
+        item: dict[str, Any] = {"pDUSessionID": one.id, "s-NSSAI": _slice(one.snssai)}
+        if one.nas is not None:
+            item[nas_name] = one.nas
+        items.append({**item, "pDUSessionResourceSetupRequestTransfer": one.transfer})
     return items
+
+
+def _bit_rates(criticality: str) -> Ie:
+    rates = {f"uEAggregateMaximumBitRate{way}": BIT_RATE for way in ("DL", "UL")}
+    return Ie(IeId.UE_AGGREGATE_MAXIMUM_BIT_RATE, criticality, rates)
 
 
 def _security(values: Bitmaps) -> dict[str, Any]:
@@ -392,12 +612,20 @@ def _tunnel(session: Session) -> tuple[str, Any]:
     return ("gTPTunnel", {"transportLayerAddress": bits, "gTP-TEID": session.teid.to_bytes(4, "big")})
 
 
-def _location(plmn: Plmn, tac: int, nr_cell: int, criticality: str) -> Ie:
-    identity = plmn.encode()
-    value = {
-        "nR-CGI": {"pLMNIdentity": identity, "nRCellIdentity": (nr_cell, 36)},
-        "tAI": {"pLMNIdentity": identity, "tAC": tac.to_bytes(3, "big")},
-    }
+def _tai(plmn: Plmn, tac: int) -> dict[str, Any]:
+    return {"pLMNIdentity": plmn.encode(), "tAC": tac.to_bytes(3, "big")}
+
+
+def _eutra_cgi(plmn: Plmn, cell: int) -> dict[str, Any]:
+    return {"pLMNIdentity": plmn.encode(), "eUTRACellIdentity": (cell, 28)}
+
+
+def _location(plmn: Plmn, tac: int, nr_cell: int, criticality: str, *, eutra: bool = False) -> Ie:
+    if eutra:
+        where: Any = {"eUTRA-CGI": _eutra_cgi(plmn, nr_cell), "tAI": _tai(plmn, tac)}
+        return Ie(IeId.USER_LOCATION_INFORMATION, criticality, ("userLocationInformationEUTRA", where))
+    cgi = {"pLMNIdentity": plmn.encode(), "nRCellIdentity": (nr_cell, 36)}
+    value = {"nR-CGI": cgi, "tAI": _tai(plmn, tac)}
     return Ie(IeId.USER_LOCATION_INFORMATION, criticality, ("userLocationInformationNR", value))
 
 
@@ -436,6 +664,21 @@ def ng_setup_request(
     return _initiating(21, "reject", "NGSetupRequest", ies)
 
 
+def ng_enb_setup_request(enb_id: int, name: str, plmn: Plmn, tac: int, slices: Iterable[Snssai]) -> Pdu:
+    """NG SETUP REQUEST of an ng-eNB, `enb_id` 20 bits, whose one tracking area is NB-IoT (clause 9.2.6.1)."""
+    gnb = ng_setup_request(enb_id, name, plmn, tac, slices)
+    enb = {"pLMNIdentity": plmn.encode(), "ngENB-ID": ("macroNgENB-ID", (enb_id, 20))}
+    (area,) = gnb.ies[2].value
+    rat = {"id": RAT_INFORMATION, "criticality": "reject", "extensionValue": ("RAT-Information", "nb-IoT")}
+    ies = (
+        Ie(IeId.GLOBAL_RAN_NODE_ID, "reject", ("globalNgENB-ID", enb)),
+        gnb.ies[1],
+        Ie(IeId.SUPPORTED_TA_LIST, "reject", [area | {"iE-Extensions": [rat]}]),
+        gnb.ies[3],
+    )
+    return replace(gnb, ies=ies)
+
+
 def initial_ue_message(
     ran_id: int,
     nas: bytes,
@@ -445,32 +688,34 @@ def initial_ue_message(
     cause: str = "mo-Signalling",
     s_tmsi: STmsi | None = None,
     context_request: bool = True,
+    *,
+    eutra: bool = False,
 ) -> Pdu:
-    """INITIAL UE MESSAGE; `cause` of RRC establishment, `nr_cell` 36 bits (TS 38.413 clause 9.2.5.1)."""
+    """INITIAL UE MESSAGE; `cause` of RRC establishment, `nr_cell` 36 bits (TS 38.413 clause 9.2.5.1).
+
+    With `eutra` the cell is one of E-UTRA, its identity 28 bits.
+    """
     ies = [
         Ie(IeId.RAN_UE_NGAP_ID, "reject", ran_id),
         Ie(IeId.NAS_PDU, "reject", nas),
-        _location(plmn, tac, nr_cell, "reject"),
+        _location(plmn, tac, nr_cell, "reject", eutra=eutra),
         Ie(IeId.RRC_ESTABLISHMENT_CAUSE, "ignore", cause),
     ]
     if s_tmsi is not None:
-        value = {
-            "aMFSetID": (s_tmsi.set, 10),
-            "aMFPointer": (s_tmsi.pointer, 6),
-            "fiveG-TMSI": s_tmsi.tmsi.to_bytes(4, "big"),
-        }
-        ies.append(Ie(IeId.FIVEG_S_TMSI, "reject", value))
+        ies.append(Ie(IeId.FIVEG_S_TMSI, "reject", _s_tmsi(s_tmsi)))
     if context_request:
         ies.append(Ie(IeId.UE_CONTEXT_REQUEST, "ignore", "requested"))
     return _initiating(15, "ignore", "InitialUEMessage", ies)
 
 
-def uplink_nas_transport(amf_id: int, ran_id: int, nas: bytes, plmn: Plmn, tac: int, nr_cell: int) -> Pdu:
-    """UPLINK NAS TRANSPORT (TS 38.413 clause 9.2.5.3)."""
+def uplink_nas_transport(
+    amf_id: int, ran_id: int, nas: bytes, plmn: Plmn, tac: int, nr_cell: int, *, eutra: bool = False
+) -> Pdu:
+    """UPLINK NAS TRANSPORT (TS 38.413 clause 9.2.5.3); cell as in `initial_ue_message`."""
     ies = [
         *_ids(amf_id, ran_id, "reject"),
         Ie(IeId.NAS_PDU, "reject", nas),
-        _location(plmn, tac, nr_cell, "ignore"),
+        _location(plmn, tac, nr_cell, "ignore", eutra=eutra),
     ]
     return _initiating(46, "ignore", "UplinkNASTransport", ies)
 
@@ -514,6 +759,17 @@ def ue_context_release_request(
 def ue_context_release_complete(amf_id: int, ran_id: int) -> Pdu:
     """UE CONTEXT RELEASE COMPLETE (TS 38.413 clause 9.2.2.6)."""
     return _outcome("successfulOutcome", 41, "UEContextReleaseComplete", _ids(amf_id, ran_id, "ignore"))
+
+
+def ue_context_suspend_request(amf_id: int, ran_id: int) -> Pdu:
+    """UE CONTEXT SUSPEND REQUEST of a UE without a user plane (TS 38.413 clause 9.2.2)."""
+    return _initiating(59, "reject", "UEContextSuspendRequest", _ids(amf_id, ran_id, "reject"))
+
+
+def ue_context_resume_request(amf_id: int, ran_id: int, cause: str = "mo-Signalling") -> Pdu:
+    """UE CONTEXT RESUME REQUEST with an RRC resume cause (TS 38.413 clause 9.2.2)."""
+    ies = [*_ids(amf_id, ran_id, "reject"), Ie(IeId.RRC_RESUME_CAUSE, "ignore", cause)]
+    return _initiating(58, "reject", "UEContextResumeRequest", ies)
 
 
 def pdu_session_resource_setup_response(amf_id: int, ran_id: int, sessions: Iterable[Session | int]) -> Pdu:
@@ -562,6 +818,21 @@ def path_switch_request(
     if items:
         ies.append(Ie(IeId.PDU_SESSION_RESOURCE_TO_BE_SWITCHED_DL_LIST, "reject", items))
     return _initiating(25, "reject", "PathSwitchRequest", ies)
+
+
+def ran_cp_relocation_indication(
+    ran_id: int, s_tmsi: STmsi, plmn: Plmn, tac: int, cell: int, nas_mac: int, count: int
+) -> Pdu:
+    """RAN CP RELOCATION INDICATION; cell 28 bits, MAC 16, `count` the COUNT's lowest 5 (clause 8.3.8)."""
+    security = {"ul-NAS-MAC": (nas_mac, 16), "ul-NAS-Count": (count, 5)}
+    ies = [
+        Ie(IeId.RAN_UE_NGAP_ID, "reject", ran_id),
+        Ie(IeId.FIVEG_S_TMSI, "reject", _s_tmsi(s_tmsi)),
+        Ie(IeId.EUTRA_CGI, "ignore", _eutra_cgi(plmn, cell)),
+        Ie(IeId.TAI, "ignore", _tai(plmn, tac)),
+        Ie(IeId.UL_CP_SECURITY_INFORMATION, "reject", security),
+    ]
+    return _initiating(57, "reject", "RANCPRelocationIndication", ies)
 
 
 # --- what both ends send ----------------------------------------------------------------------------------
@@ -617,18 +888,77 @@ def initial_context_setup_request(
     security: Bitmaps,
     kgnb: bytes,
     nas: bytes | None = None,
+    resources: Iterable[Resources] = (),
+    up_ciot: bool = False,
 ) -> Pdu:
-    """INITIAL CONTEXT SETUP REQUEST without PDU sessions; `kgnb` is 32 octets (TS 38.413 clause 9.2.2.1)."""
+    """INITIAL CONTEXT SETUP REQUEST; `kgnb` is 32 octets (TS 38.413 clause 9.2.2.1)."""
+    items = _to_set_up(resources, "nAS-PDU")
     ies = [
         *_ids(amf_id, ran_id, "reject"),
+        *([_bit_rates("reject")] if items else []),
         Ie(IeId.GUAMI, "reject", _guami(guami)),
+        *([Ie(IeId.PDU_SESSION_RESOURCE_SETUP_LIST_CXT_REQ, "reject", items)] if items else []),
         Ie(IeId.ALLOWED_NSSAI, "reject", _slices(allowed_nssai)),
         Ie(IeId.UE_SECURITY_CAPABILITIES, "reject", _security(security)),
         Ie(IeId.SECURITY_KEY, "reject", (int.from_bytes(kgnb, "big"), 8 * len(kgnb))),
     ]
     if nas is not None:
         ies.append(Ie(IeId.NAS_PDU, "ignore", nas))
+    if up_ciot:
+        ies.append(Ie(IeId.UE_UP_CIOT_SUPPORT, "ignore", "supported"))
     return _initiating(14, "reject", "InitialContextSetupRequest", ies)
+
+
+def connection_establishment_indication(amf_id: int, ran_id: int, dl_nas_mac: int | None = None) -> Pdu:
+    """CONNECTION ESTABLISHMENT INDICATION, with a DL NAS MAC of 16 bits or without (clause 8.3.6)."""
+    ies = _ids(amf_id, ran_id, "reject")
+    if dl_nas_mac is not None:
+        ies.append(Ie(IeId.DL_CP_SECURITY_INFORMATION, "ignore", {"dl-NAS-MAC": (dl_nas_mac, 16)}))
+    return _initiating(65, "reject", "ConnectionEstablishmentIndication", ies)
+
+
+def pdu_session_resource_setup_request(amf_id: int, ran_id: int, resources: Iterable[Resources]) -> Pdu:
+    """PDU SESSION RESOURCE SETUP REQUEST (TS 38.413 clause 9.2.1.1)."""
+    items = _to_set_up(resources, "pDUSessionNAS-PDU")
+    ies = [
+        *_ids(amf_id, ran_id, "reject"),
+        Ie(IeId.PDU_SESSION_RESOURCE_SETUP_LIST_SU_REQ, "reject", items),
+        _bit_rates("ignore"),
+    ]
+    return _initiating(29, "reject", "PDUSessionResourceSetupRequest", ies)
+
+
+def paging(s_tmsi: STmsi, plmn: Plmn, tacs: Iterable[int]) -> Pdu:
+    """PAGING of an idle UE in these tracking areas (TS 38.413 clause 9.2.4.1)."""
+    identity = plmn.encode()
+    areas = [{"tAI": {"pLMNIdentity": identity, "tAC": tac.to_bytes(3, "big")}} for tac in tacs]
+    ies = (
+        Ie(IeId.UE_PAGING_IDENTITY, "ignore", ("fiveG-S-TMSI", _s_tmsi(s_tmsi))),
+        Ie(IeId.TAI_LIST_FOR_PAGING, "ignore", areas),
+    )
+    return _initiating(24, "ignore", "Paging", ies)
+
+
+def ue_context_suspend_response(amf_id: int, ran_id: int) -> Pdu:
+    """UE CONTEXT SUSPEND RESPONSE (TS 38.413 clause 9.2.2)."""
+    return _outcome("successfulOutcome", 59, "UEContextSuspendResponse", _ids(amf_id, ran_id, "ignore"))
+
+
+def ue_context_suspend_failure(amf_id: int, ran_id: int, cause: Cause) -> Pdu:
+    """UE CONTEXT SUSPEND FAILURE (TS 38.413 clause 9.2.2)."""
+    ies = [*_ids(amf_id, ran_id, "ignore"), Ie(IeId.CAUSE, "ignore", cause)]
+    return _outcome("unsuccessfulOutcome", 59, "UEContextSuspendFailure", ies)
+
+
+def ue_context_resume_response(amf_id: int, ran_id: int) -> Pdu:
+    """UE CONTEXT RESUME RESPONSE for a UE without a user plane (TS 38.413 clause 9.2.2)."""
+    return _outcome("successfulOutcome", 58, "UEContextResumeResponse", _ids(amf_id, ran_id, "ignore"))
+
+
+def ue_context_resume_failure(amf_id: int, ran_id: int, cause: Cause) -> Pdu:
+    """UE CONTEXT RESUME FAILURE (TS 38.413 clause 9.2.2)."""
+    ies = [*_ids(amf_id, ran_id, "ignore"), Ie(IeId.CAUSE, "ignore", cause)]
+    return _outcome("unsuccessfulOutcome", 58, "UEContextResumeFailure", ies)
 
 
 def ue_context_release_command(amf_id: int, ran_id: int, cause: Cause = ("nas", "normal-release")) -> Pdu:
@@ -644,23 +974,37 @@ def path_switch_request_acknowledge(
     security: Bitmaps | None,
     allowed_nssai: Iterable[Snssai],
     next_hop: bytes,
-    chaining_count: int = 2,
-    sessions: Iterable[Session] = (Session(1),),
+    chaining_count: int,
+    switched: Mapping[int, bytes],
+    released: Mapping[int, bytes] = MappingProxyType({}),
 ) -> Pdu:
-    """PATH SWITCH REQUEST ACKNOWLEDGE; `next_hop` 32 octets, count 0..7 (TS 38.413 clause 9.2.3.9)."""
+    """PATH SWITCH REQUEST ACKNOWLEDGE; `next_hop` 32 octets, count 0..7 (TS 38.413 clause 9.2.3.9).
+
+    `switched` and `released` hold the SMF's transfer of each PDU session.
+    """
     ies = _ids(amf_id, ran_id, "ignore")
     if security is not None:
         ies.append(Ie(IeId.UE_SECURITY_CAPABILITIES, "reject", _security(security)))
     key = (int.from_bytes(next_hop, "big"), 8 * len(next_hop))
-    context = {"nextHopChainingCount": chaining_count, "nextHopNH": key}
-    name = "PathSwitchRequestAcknowledgeTransfer"
-    items = []
-    for session in sessions:
-        transfer = (name, {"uL-NGU-UP-TNLInformation": _tunnel(session)})
-        items.append({"pDUSessionID": session.id, "pathSwitchRequestAcknowledgeTransfer": transfer})
+    items = _carried("pathSwitchRequestAcknowledgeTransfer", switched)
     ies += [
-        Ie(IeId.SECURITY_CONTEXT, "reject", context),
+        Ie(IeId.SECURITY_CONTEXT, "reject", {"nextHopChainingCount": chaining_count, "nextHopNH": key}),
         Ie(IeId.PDU_SESSION_RESOURCE_SWITCHED_LIST, "ignore", items),
-        Ie(IeId.ALLOWED_NSSAI, "reject", _slices(allowed_nssai)),
     ]
+    if released:
+        items = _carried("pathSwitchRequestUnsuccessfulTransfer", released)
+        ies.append(Ie(IeId.PDU_SESSION_RESOURCE_RELEASED_LIST_PS_ACK, "ignore", items))
+    ies.append(Ie(IeId.ALLOWED_NSSAI, "reject", _slices(allowed_nssai)))
     return _outcome("successfulOutcome", 25, "PathSwitchRequestAcknowledge", ies)
+
+
+def path_switch_request_failure(amf_id: int, ran_id: int, released: Mapping[int, bytes]) -> Pdu:
+    """PATH SWITCH REQUEST FAILURE with the transfer of each PDU session (TS 38.413 clause 9.2.3.10)."""
+    items = _carried("pathSwitchRequestUnsuccessfulTransfer", released)
+    listed = Ie(IeId.PDU_SESSION_RESOURCE_RELEASED_LIST_PS_FAIL, "ignore", items)
+    ies = [*_ids(amf_id, ran_id, "ignore"), listed]
+    return _outcome("unsuccessfulOutcome", 25, "PathSwitchRequestFailure", ies)
+
+
+def _carried(name: str, transfers: Mapping[int, bytes]) -> list[dict[str, Any]]:
+    return [{"pDUSessionID": session, name: octets} for session, octets in transfers.items()]

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from drivers.emulated import amf_config
+from drivers.emulated import amf_config, core
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -14,6 +14,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     amf = commands.add_parser("amf", help="run the emulated AMF until SIGTERM")
     amf_config.arguments(amf)
+    core.arguments(commands.add_parser("core", help="run the other functions of a core until SIGTERM"))
     configure = commands.add_parser("configure", help="change settings of a running AMF, or print them")
     configure.add_argument("--oam", type=Path, required=True, metavar="FILE")
     configure.add_argument("settings", nargs="*", metavar="nas_integrity_order=NIA3,NIA2,NIA1")
@@ -23,6 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         Amf(amf_config.config(options)).run()
         return 0
+    if options.command == "core":
+        with core.running(options):
+            return main(options.then) if options.then else core.wait()
     try:
         print(amf_config.configure(options.oam, options.settings))
     except (OSError, ValueError) as error:

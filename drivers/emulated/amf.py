@@ -9,17 +9,21 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from assay.errors import LabError
 from drivers import sctp
 from drivers.codecs import nas, ngap
 from drivers.codecs.nas import Snssai
 from drivers.codecs.ngap import IeId
+from drivers.emulated import amf_ciot
 from drivers.emulated.amf_config import Config
 from drivers.emulated.amf_context import Core
+from drivers.emulated.amf_mobility import Chain, path_switch
+from drivers.emulated.amf_n14 import Handover
 from drivers.emulated.amf_nas import N1
 from drivers.emulated.amf_sbi import Sbi
+from drivers.emulated.amf_server import SbiServer
 
 MAX_LINKS = 8192
 FLOOD = 2000
@@ -36,20 +40,98 @@ class Link:
         self.gnb, self.amf_id, self.ran_id = gnb, amf_id, ran_id
         self.context_requested = context_requested
         self.set_up = False
+        self.chain: Chain | None = None  # of the keys of the gNB, once it has one
+        self.handover: Handover | None = None  # until the UE has arrived in it
         self._released = False
         self.n1 = N1(gnb.amf.core, self)
+
+    @property
+    def tac(self) -> int:
+        """The tracking area of the UE: that of the node."""
+        return self.gnb.tac
 
     def downlink(self, pdu: bytes) -> None:
         """DOWNLINK NAS TRANSPORT (TS 38.413 clause 8.6.2)."""
         self._send(ngap.downlink_nas_transport(self.amf_id, self.ran_id, pdu))
 
-    def setup(self, pdu: bytes, kgnb: bytes, security: ngap.Bitmaps, allowed: Iterable[Snssai]) -> None:
+    def setup(
+        self,
+        pdu: bytes,
+        kgnb: bytes,
+        security: ngap.Bitmaps,
+        allowed: Iterable[Snssai],
+        resources: Iterable[ngap.Resources] = (),
+        *,
+        up_ciot: bool = False,
+    ) -> None:
         """INITIAL CONTEXT SETUP REQUEST (TS 38.413 clause 8.3.1)."""
         self.set_up = True
-        guami = self.gnb.amf.core.guami
+        ids, guami = (self.amf_id, self.ran_id), self.gnb.amf.core.guami
         self._send(
-            ngap.initial_context_setup_request(self.amf_id, self.ran_id, guami, allowed, security, kgnb, pdu)
+            ngap.initial_context_setup_request(
+                *ids, guami, allowed, security, kgnb, pdu, resources, up_ciot=up_ciot
+            )
         )
+        if self.n1.context is not None:
+            self.chain = Chain(kgnb)
+            self.chain.step(self.n1.context.security.kamf)
+
+    def request(self, pdu: ngap.Pdu) -> None:
+        """HANDOVER REQUEST (TS 38.413 clause 8.4.2)."""
+        self._send(pdu)
+
+    def indicate(self, dl_nas_mac: int | None) -> None:
+        """CONNECTION ESTABLISHMENT INDICATION (TS 38.413 clause 8.3.6)."""
+        self._send(ngap.connection_establishment_indication(self.amf_id, self.ran_id, dl_nas_mac))
+
+    def give(self, new: "Link") -> None:
+        """Let another connection carry on the conversation of this one, which is let go."""
+        self.n1, new.n1 = new.n1, self.n1
+        self.n1.link, new.n1.link = self, new
+        self.release(("nas", "normal-release"))
+
+    def resources(self, resources: Iterable[ngap.Resources]) -> None:
+        """PDU SESSION RESOURCE SETUP REQUEST (TS 38.413 clause 8.2.1)."""
+        self._send(ngap.pdu_session_resource_setup_request(self.amf_id, self.ran_id, resources))
+
+    def path_switched(
+        self,
+        security: ngap.Bitmaps | None,
+        allowed: Iterable[Snssai],
+        chain: Chain,
+        switched: Mapping[int, bytes],
+        released: Mapping[int, bytes],
+    ) -> None:
+        """PATH SWITCH REQUEST ACKNOWLEDGE (TS 38.413 clause 8.4.4)."""
+        self._send(
+            ngap.path_switch_request_acknowledge(
+                self.amf_id, self.ran_id, security, allowed, chain.nh, chain.count, switched, released
+            )
+        )
+
+    def let_go(self, cause: ngap.Cause) -> None:
+        """Do what UE CONTEXT RELEASE REQUEST asks for (TS 38.413 clause 8.3.2)."""
+        self.n1.close()
+        self.release(cause)
+
+    def suspend(self) -> None:
+        """Answer UE CONTEXT SUSPEND REQUEST: with UP CIoT the UE is idle and its connection kept."""
+        context = self.n1.context
+        if context is None or not context.up_ciot or self.n1.suspended:
+            cause = ("protocol", "message-not-compatible-with-receiver-state")
+            self._send(ngap.ue_context_suspend_failure(self.amf_id, self.ran_id, cause))
+            return
+        self.n1.suspended = True
+        self._send(ngap.ue_context_suspend_response(self.amf_id, self.ran_id))
+
+    def resume(self) -> None:
+        """Answer UE CONTEXT RESUME REQUEST."""
+        if not self.n1.suspended:
+            cause = ("protocol", "message-not-compatible-with-receiver-state")
+            self._send(ngap.ue_context_resume_failure(self.amf_id, self.ran_id, cause))
+            return
+        self._send(ngap.ue_context_resume_response(self.amf_id, self.ran_id))
+        self.n1.resumed()
 
     def release(self, cause: ngap.Cause) -> None:
         """UE CONTEXT RELEASE COMMAND (TS 38.413 clause 8.3.3)."""
@@ -87,6 +169,7 @@ class Gnb:
         self.faults = amf.config.faults
         self.links: dict[int, Link] = {}
         self._queue: queue.Queue[tuple[bytes, int] | None] = queue.Queue(MAX_QUEUE)
+        self.tac, self.number = amf.config.tac, 0
         self._ready = False
         self._closed = False
 
@@ -171,6 +254,10 @@ class Gnb:
             self._error(None, None, ("protocol", "message-not-compatible-with-receiver-state"))
         elif pdu.name == "InitialUEMessage":
             self._initial(pdu)
+        elif pdu.name == "RANCPRelocationIndication":
+            self._relocate(pdu)
+        elif pdu.name == "PathSwitchRequest":
+            self.amf.core.spawn(path_switch(self, pdu))
         elif pdu.name == "NGReset":
             self._reset(pdu)
         elif pdu.name != "ErrorIndication":
@@ -189,14 +276,17 @@ class Gnb:
         if pdu.get(IeId.GLOBAL_RAN_NODE_ID) is None or not isinstance(areas, list):
             self.send(ngap.ng_setup_failure(("protocol", "abstract-syntax-error-reject")))
             return
-        served = any(
-            area["tAC"] == config.tac.to_bytes(3, "big") and plmn["pLMNIdentity"] == config.plmn.encode()
+        broadcast = {
+            int.from_bytes(area["tAC"], "big")
             for area in areas
             for plmn in area["broadcastPLMNList"]
-        )
+            if plmn["pLMNIdentity"] == config.plmn.encode()
+        }
+        served = [tac for tac in (config.tac, config.nb_iot_tac) if tac in broadcast]
         if not served:
             self.send(ngap.ng_setup_failure())
             return
+        self.tac, self.number = served[0], ngap.gnb_id(pdu)
         self.send(ngap.ng_setup_response("assay-amf", self.amf.core.guami, config.plmn, config.slices))
         self._ready = True
 
@@ -211,15 +301,37 @@ class Gnb:
         if len(self.links) >= MAX_LINKS:
             self._error(None, ran_id, ("misc", "control-processing-overload"))
             return
-        link = Link(self, next(self.amf.ids), ran_id, pdu.get(IeId.UE_CONTEXT_REQUEST) is not None)
-        self.links[link.amf_id] = link
+        link = self.link(ran_id, pdu.get(IeId.UE_CONTEXT_REQUEST) is not None)
         link.n1.start()
         self._uplink(link, octets)
+
+    def link(self, ran_id: int, context_requested: bool = True) -> Link:
+        """A new connection of a UE."""
+        link = Link(self, next(self.amf.ids), ran_id, context_requested)
+        self.links[link.amf_id] = link
+        return link
 
     def _uplink(self, link: Link, octets: bytes) -> None:
         link.n1.deliver(octets)
         if "flood" in self.faults:
             link.flood()
+
+    def _relocate(self, pdu: ngap.Pdu) -> None:
+        """RAN CP RELOCATION INDICATION (clause 8.3.8): a UE that is authenticated goes on here."""
+        ran_id, s_tmsi = ngap.ran_ue_ngap_id(pdu), ngap.s_tmsi(pdu)
+        if ran_id is None or s_tmsi is None:
+            self._error(None, ran_id, ("protocol", "abstract-syntax-error-reject"))
+            return
+        context = self.amf.core.known(s_tmsi)
+        n1 = context.connection if context is not None else None
+        old = n1.link if isinstance(n1, N1) else None
+        link = self.link(ran_id, False)
+        mac = None
+        if context is not None and isinstance(old, Link):
+            mac = amf_ciot.authenticate(context, pdu, self.faults)
+        link.indicate(None if "no-dl-mac" in self.faults else mac)
+        if mac is not None and isinstance(old, Link):
+            old.give(link)
 
     def _reset(self, pdu: ngap.Pdu) -> None:
         """NG Reset of the whole interface or of a part of it: its UEs go idle (clause 8.7.4)."""
@@ -242,6 +354,8 @@ class Gnb:
             if pdu.kind == "initiatingMessage":
                 self._error(amf_id, ran_id, ("radioNetwork", "unknown-local-UE-NGAP-ID"))
             return
+        if link.handover is not None and link.handover.take(pdu):
+            return
         if link.ran_id != ran_id:
             self._error(amf_id, ran_id, ("radioNetwork", "inconsistent-remote-UE-NGAP-ID"))
             return
@@ -253,12 +367,31 @@ class Gnb:
                 else:
                     self._uplink(link, octets)
             case "UEContextReleaseRequest":
-                link.n1.close()
-                link.release(ngap.cause(pdu) or ("radioNetwork", "unspecified"))
+                cause = ngap.cause(pdu) or ("radioNetwork", "unspecified")
+                link.n1.before_leaving(lambda: link.let_go(cause))
+            case "UEContextSuspendRequest":
+                link.n1.before_leaving(link.suspend)
+            case "UEContextResumeRequest":
+                link.resume()
+            case "InitialContextSetupResponse" | "PDUSessionResourceSetupResponse":
+                link.n1.set_up(ngap.set_up(pdu))
             case "UEContextReleaseComplete":
                 self.drop(link)
             case "InitialContextSetupFailure":
                 link.set_up = False
+
+    def broadcast(self, pdu: ngap.Pdu) -> None:
+        """Send a message that belongs to no connection, once NG Setup is done."""
+        if self._ready:
+            self.send(pdu)
+
+    def adopt(self, link: Link, ran_id: int) -> None:
+        """Take over the connection of a UE that has come from another gNB."""
+        for old in [one for one in self.links.values() if one.ran_id == ran_id and one is not link]:
+            self.drop(old)
+        link.gnb.links.pop(link.amf_id, None)
+        link.gnb, link.ran_id = self, ran_id
+        self.links[link.amf_id] = link
 
     def drop(self, link: Link) -> None:
         """Forget a connection: its UE is idle."""
@@ -275,9 +408,20 @@ class Amf:
         self.loop = asyncio.new_event_loop()
         self.sbi = Sbi(config)
         self.core = Core(config, self.sbi)
+        self.core.broadcast = self._broadcast
         self.random = random.Random(config.seed)  # noqa: S311 - reproducible garbage, no secret
         self.ids = itertools.count(1)
         self.gnbs: set[Gnb] = set()
+        self.core.gnb = lambda number: next((one for one in self.gnbs if one.number == number), None)
+
+    def _broadcast(self, pdu: ngap.Pdu) -> None:
+        for gnb in list(self.gnbs):
+            gnb.broadcast(pdu)
+
+    def link(self, amf_id: int | None) -> Link | None:
+        """The connection with this AMF UE NGAP ID, on whichever gNB it is."""
+        links = (gnb.links.get(amf_id) for gnb in self.gnbs if amf_id is not None)
+        return next((link for link in links if link is not None), None)
 
     def _accept(self, listener: sctp.Listener) -> None:
         while True:
@@ -295,6 +439,9 @@ class Amf:
         udp = sctp.Udp(local=self.config.udp_port) if self.config.udp_port is not None else None
         listener = sctp.listen(self.config.n2, udp=udp)
         ngap.encode(ngap.error_indication())  # loads the codec, before anyone waits for it
+        if self.config.sbi is not None:
+            SbiServer(self.core, self.config.sbi, self.loop)
+        self.loop.call_soon(lambda: self.core.spawn(self.sbi.enrol()))
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
         for number in (signal.SIGTERM, signal.SIGINT):
             self.loop.add_signal_handler(number, self.loop.stop)

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,20 +30,32 @@ class Oam:
         self._path = path
         self._stamp: tuple[int, int] | None = None
         self._orders = Orders()
+        self._redirection = False
+
+    def _read(self) -> None:
+        if self._path is None:
+            return
+        try:
+            stat = self._path.stat()
+            if (stat.st_mtime_ns, stat.st_size) != self._stamp:
+                data = json.loads(self._path.read_text("utf-8"))
+                self._orders = _orders(data)
+                self._redirection = data.get("epc_redirection", False) is True
+                self._stamp = (stat.st_mtime_ns, stat.st_size)
+        except (OSError, ValueError):
+            pass
 
     @property
     def orders(self) -> Orders:
         """The orders in force; a file that is absent or unreadable leaves the last ones in force."""
-        if self._path is None:
-            return self._orders
-        try:
-            stat = self._path.stat()
-            if (stat.st_mtime_ns, stat.st_size) != self._stamp:
-                self._orders = _orders(json.loads(self._path.read_text("utf-8")))
-                self._stamp = (stat.st_mtime_ns, stat.st_size)
-        except (OSError, ValueError):
-            pass
+        self._read()
         return self._orders
+
+    @property
+    def epc_redirection(self) -> bool:
+        """Whether initial registrations of CIoT UEs are steered to EPC (TS 23.501 clause 5.31.3)."""
+        self._read()
+        return self._redirection
 
 
 def _orders(data: object) -> Orders:
@@ -69,6 +82,7 @@ SETTINGS: Mapping[str, tuple[str, str]] = {
     "nas_integrity_order": ("integrity_order", "NIA"),
     "nas_ciphering_order": ("ciphering_order", "NEA"),
 }
+SWITCHES = ("epc_redirection",)
 
 
 def configure(path: Path, settings: Sequence[str]) -> str:
@@ -84,8 +98,11 @@ def configure(path: Path, settings: Sequence[str]) -> str:
         raise ValueError(f"{path} holds no JSON object")
     for setting in settings:
         name, _, value = setting.partition("=")
+        if name in SWITCHES and value in ("on", "off"):
+            data[name] = value == "on"
+            continue
         if name not in SETTINGS:
-            raise ValueError(f"unknown setting {name!r}; known are {', '.join(SETTINGS)}")
+            raise ValueError(f"unknown setting {setting!r}; known are {', '.join((*SETTINGS, *SWITCHES))}")
         key, prefix = SETTINGS[name]
         words = [word.strip().removeprefix("128-").removeprefix(prefix) for word in value.split(",")]
         if not all(word in ("0", "1", "2", "3") for word in words):
@@ -98,7 +115,8 @@ def configure(path: Path, settings: Sequence[str]) -> str:
             json.dump(data, file)
         Path(name).replace(path)
     lists = {"nas_integrity_order": orders.integrity, "nas_ciphering_order": orders.ciphering}
-    return "\n".join(f"{k}={','.join(f'{SETTINGS[k][1]}{n}' for n in v)}" for k, v in lists.items())
+    lines = [f"{k}={','.join(f'{SETTINGS[k][1]}{n}' for n in v)}" for k, v in lists.items()]
+    return "\n".join([*lines, *(f"{k}={'on' if data.get(k) is True else 'off'}" for k in SWITCHES)])
 
 
 @dataclass(frozen=True)
@@ -109,15 +127,24 @@ class Config:
     udp_port: int | None
     plmn: Plmn
     tac: int
+    nb_iot_tac: int | None
     slices: tuple[Slice, ...]
     ausf: str
-    ausf2: str
+    own_ausfs: tuple[str, ...]
     udm: str
     smf: str
+    nssaaf: str
+    nrf: str
+    scp: str
+    sbi: tuple[str, int] | None
     oam: Oam
+    t3513: float
+    t3522: float
     t3550: float
+    t3555: float
     t3560: float
     t3570: float
+    t3575: float
     sbi_timeout: float
     idle_release: float
     emergency: bool
@@ -162,14 +189,26 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--udp-port", type=int, help="own UDP port of SCTP in UDP (RFC 6951); default: SCTP on IP")
     add("--plmn", type=_plmn, required=True, metavar="MCC-MNC")
     add("--tac", type=int, required=True)
+    add("--nb-iot-tac", type=int, metavar="TAC", help="of NB-IoT cells; default: none but --tac")
     add("--slice", type=_slice, action="append", required=True, metavar="SST[-SD]", help="may be repeated")
-    add("--ausf", required=True, metavar="URI", help="http://ADDRESS:PORT")
-    add("--ausf2", metavar="URI", help="AUSF of the routing indicators other than 0; default: --ausf")
-    add("--udm", required=True, metavar="URI")
-    add("--smf", required=True, metavar="URI")
-    add("--oam", type=Path, metavar="FILE", help="JSON file with integrity_order and ciphering_order")
-    for timer in ("t3550", "t3560", "t3570"):
+    add("--ausf", default="", metavar="URI", help="http://ADDRESS:PORT; needed where there is no --scp")
+    add(
+        "--own-ausf",
+        action="append",
+        default=[],
+        metavar="URI",
+        help="AUSF of routing indicator 1, then 2, ...; default: --ausf",
+    )
+    add("--udm", default="", metavar="URI")
+    add("--smf", default="", metavar="URI")
+    add("--nssaaf", default="", metavar="URI", help="default: there is no NSSAA, unless through --scp")
+    add("--nrf", default="", metavar="URI", help="where to register and to discover; default: nowhere")
+    add("--scp", default="", metavar="URI", help="through which to ask, and to find whom no option names")
+    add("--sbi", type=_socket, metavar="ADDRESS:PORT", help="where to offer services; default: nowhere")
+    add("--oam", type=Path, metavar="FILE", help="JSON file with integrity_order, epc_redirection, ...")
+    for timer in ("t3513", "t3522", "t3550", "t3555", "t3560", "t3570"):
         add(f"--{timer}", type=float, default=6.0, metavar="S", help="default: %(default)g s")
+    add("--t3575", type=float, default=15.0, metavar="S", help="default: %(default)g s")
     add("--sbi-timeout", type=float, default=10.0, metavar="S", help="default: %(default)g s")
     add("--idle-release", type=float, default=0.0, metavar="S", help="0, the default: never by itself")
     add("--no-emergency", action="store_true", help="refuse emergency registrations")
@@ -186,20 +225,31 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def config(options: argparse.Namespace) -> Config:
     """The configuration that parsed options ask for."""
+    if not options.scp and not all((options.ausf, options.udm, options.smf)):
+        sys.exit("without --scp the options --ausf, --udm and --smf are needed")
     return Config(
         n2=options.n2,
         udp_port=options.udp_port,
         plmn=options.plmn,
         tac=options.tac,
+        nb_iot_tac=options.nb_iot_tac,
         slices=tuple(options.slice),
         ausf=options.ausf,
-        ausf2=options.ausf2 or options.ausf,
+        own_ausfs=tuple(options.own_ausf),
         udm=options.udm,
         smf=options.smf,
+        nssaaf=options.nssaaf,
+        nrf=options.nrf,
+        scp=options.scp,
+        sbi=options.sbi,
         oam=Oam(options.oam),
+        t3513=options.t3513,
+        t3522=options.t3522,
         t3550=options.t3550,
+        t3555=options.t3555,
         t3560=options.t3560,
         t3570=options.t3570,
+        t3575=options.t3575,
         sbi_timeout=options.sbi_timeout,
         idle_release=options.idle_release,
         emergency=not options.no_emergency,

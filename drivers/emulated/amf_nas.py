@@ -1,16 +1,22 @@
 """The 5GMM procedures of the emulated AMF, each read as a conversation with one UE (TS 24.501)."""
 
 import asyncio
+import os
 from collections.abc import Iterable, Mapping
 from functools import partial
 
 from drivers.codecs import kdf, nas
 from drivers.codecs.nas import Cause, Header, RegistrationResult, RegistrationType, Snssai
-from drivers.emulated.amf_context import Context, Core
-from drivers.emulated.amf_sbi import Answer
+from drivers.emulated import amf_ciot
+from drivers.emulated.amf_context import Context, Core, Transfer
+from drivers.emulated.amf_log import say
+from drivers.emulated.amf_n14 import arrive, settle
+from drivers.emulated.amf_nssaa import SliceSignalling, able, lists, select
+from drivers.emulated.amf_reach import Reach
+from drivers.emulated.amf_sbi import Answer, Subscription
 from drivers.emulated.amf_security import Security, choose, for_gnb
 from drivers.emulated.amf_sessions import transport
-from drivers.emulated.amf_signalling import REPEATS, Link, Over, Signalling, Uplink
+from drivers.emulated.amf_signalling import REPEATS, Link, Over, Uplink
 
 MAX_TASKS = 20
 ABBA = b"\0\0"  # TS 33.501 clause A.7.1
@@ -21,7 +27,7 @@ ONE_HOUR = b"\x21"  # GPRS timer 3, clause 9.11.2.5
 CHAT_S = 0.9  # while the bench watches, if it does
 
 
-class N1(Signalling):
+class N1(Reach, SliceSignalling):
     """The 5GMM state machine of one UE on one N1 signalling connection."""
 
     def __init__(self, core: Core, link: Link) -> None:
@@ -31,6 +37,8 @@ class N1(Signalling):
         self._emergency = False
         self._count = 0  # of the message that KgNB is derived for
         self._ksi = 0
+        self._rand = b""
+        self._exchanges: set[asyncio.Task[None]] = set()  # with the SMF
 
     async def _serve(self, uplink: Uplink) -> None:
         message = uplink.message
@@ -45,18 +53,33 @@ class N1(Signalling):
                 self._deregister(uplink)
             case "UL NAS TRANSPORT":
                 self._transport(message)
+            case (
+                "CONFIGURATION UPDATE COMPLETE"
+                | "NETWORK SLICE-SPECIFIC AUTHENTICATION COMPLETE"
+                | "DEREGISTRATION ACCEPT (UE TERMINATED)"
+            ):
+                self._arrived(message)
+            case "AUTHENTICATION FAILURE":
+                await self._unsolicited(message)
             case "SECURITY MODE COMPLETE" if "replay-restarts-registration" in self.faults and self.context:
                 await self._accept(self.context)
 
-    def _setup(self, name: str, ies: Mapping[str, bytes], context: Context) -> None:
+    def _setup(
+        self, name: str, ies: Mapping[str, bytes], context: Context, wanted: Transfer | None = None
+    ) -> None:
         """Send a message, with the context for the gNB if that asked for it and has none yet."""
         pdu = self._protected(name, ies)
         if self.link.set_up or not self.link.context_requested:
             self.link.downlink(pdu)
-            return
-        capability = nas.SecurityCapability.decode(context.capability)
-        kgnb = context.security.kgnb(self._count)
-        self.link.setup(pdu, kgnb, for_gnb(capability, self.faults), context.allowed or self.config.slices)
+        else:
+            capability = nas.SecurityCapability.decode(context.capability)
+            kgnb, slices = context.security.kgnb(self._count), context.allowed or self.config.slices
+            resources = self._resources(wanted)
+            security = for_gnb(capability, self.faults)
+            self.link.setup(pdu, kgnb, security, slices, resources, up_ciot=context.up_ciot)
+            wanted = None if resources else wanted
+        if wanted is not None:
+            self.carry(wanted)
 
     def _reject(self, cause: Cause) -> Over:
         self._send("REGISTRATION REJECT", {"mm_cause": bytes((cause,))})
@@ -67,7 +90,10 @@ class N1(Signalling):
     async def _register(self, uplink: Uplink) -> None:
         request = self._request = self._complete = uplink.message
         self._stop_accepting()
+        self._stop_slices()
+        uplink = await arrive(self, uplink)
         kept = self.context if uplink.verified else None
+        origin = kept.origin if kept is not None else ""
         octets = request.ies.get("ue_security_capability", kept.capability if kept is not None else b"")
         kind = request.ies["registration_type"][0] & 7
         if not octets and kind == RegistrationType.PERIODIC:
@@ -83,6 +109,9 @@ class N1(Signalling):
         self._emergency = kind == RegistrationType.EMERGENCY
         if self._emergency and not self.config.emergency:
             raise self._reject(Cause.NO_SUITABLE_CELLS_IN_TRACKING_AREA)
+        steering = self.config.oam.epc_redirection
+        if steering and "redirect-before-smc" in self.faults and kind == RegistrationType.INITIAL:
+            raise self._reject(Cause.REDIRECTION_TO_EPC_REQUIRED)
         algorithms = choose(capability, self.config.oam.orders, self._emergency, self.faults)
         if algorithms is None:
             if "loses-once" in self.faults and self.core.once("loses-once"):
@@ -93,8 +122,16 @@ class N1(Signalling):
         if kept is not None and usable and octets == kept.capability:
             self._count = uplink.count
             self._complete = self._contained(uplink, kept.security) or request
+        elif kept is not None and origin and "chatty" not in self.faults:
+            await self._change(kept, uplink, octets, algorithms)
         else:
             kept = await self._authenticate(identity, request.ies["ng_ksi"][0], octets, algorithms)
+        if origin:
+            await settle(self.core, kept, origin)
+        if steering and amf_ciot.steered(self._complete):
+            if "redirect-unprotected" in self.faults:
+                self.secure = False
+            raise self._reject(Cause.REDIRECTION_TO_EPC_REQUIRED)
         await self._accept(kept)
 
     async def _authenticate(
@@ -102,6 +139,8 @@ class N1(Signalling):
     ) -> Context:
         """Primary authentication, identification where it is due, and the security mode procedure."""
         known = self.core.known(identity)
+        if known is None and self.context is not None and self.context.origin:
+            known = self.context
         suci = identity if isinstance(identity, nas.Suci) else None
         if known is None and suci is None:
             suci = await self._identify()
@@ -125,8 +164,26 @@ class N1(Signalling):
         self.core.adopt(context, self)
         return context
 
+    async def _change(
+        self, context: Context, uplink: Uplink, capability: bytes, algorithms: tuple[int, int]
+    ) -> None:
+        """Take a context of another AMF into use under our own algorithms (TS 33.501 clause 6.9.3)."""
+        old = context.security
+        self._count, self._complete = uplink.count, self._contained(uplink, old) or uplink.message
+        if "inherits-source-algs" in self.faults:
+            return
+        security = Security(old.ksi, old.kamf, *algorithms, old.uplink, old.downlink)
+        if "no-smc-on-mru" in self.faults:
+            self.security = security
+        else:
+            await self._security_mode(security, capability)
+        context.security, context.capability = security, capability
+
     def _ausf(self, suci: nas.Suci) -> str:
-        return self.config.ausf if int(suci.routing_indicator or 0) == 0 else self.config.ausf2
+        routing = int(suci.routing_indicator or 0)
+        return (self.config.ausf, *self.config.own_ausfs)[
+            routing if routing <= len(self.config.own_ausfs) else 0
+        ]
 
     async def _identify(self) -> nas.Suci:
         """IDENTITY REQUEST for the SUCI (clause 5.4.3)."""
@@ -149,6 +206,7 @@ class N1(Signalling):
             if isinstance(vector, Answer):
                 refused = vector.status in (403, 404)
                 raise self._reject(Cause.ILLEGAL_UE if refused else Cause.CONGESTION)
+            self._rand = vector.rand
             ask = {"ng_ksi": bytes((self._ksi,)), "abba": ABBA, "rand": vector.rand, "autn": vector.autn}
             uplink = await self._expect(
                 "AUTHENTICATION RESPONSE",
@@ -163,12 +221,29 @@ class N1(Signalling):
                 return await self._confirm(vector.confirmation, res_star, good, supi, ausf)
             cause, auts = ies["mm_cause"][0], ies.get("authentication_failure_parameter", b"")
             if cause == Cause.SYNCH_FAILURE and len(auts) == 14:
-                resynchronisation = {"rand": vector.rand.hex(), "auts": auts.hex()}
+                resynchronisation = self._resynchronisation(vector.rand, auts)
+                if "resync-challenges-early" in self.faults:
+                    self._send("AUTHENTICATION REQUEST", ask)
             elif cause == Cause.NGKSI_ALREADY_IN_USE:
                 self._ksi = (self._ksi + 1) % 7
             else:
                 return None
         return None
+
+    def _resynchronisation(self, rand: bytes, auts: bytes) -> dict[str, str] | None:
+        """What the AUSF is told after a synchronisation failure (TS 33.501 clause 6.1.3.3.2)."""
+        if "resync-drops-auts" in self.faults:
+            return None
+        if "resync-wrong-rand" in self.faults:
+            rand = bytes(octet ^ 0xFF for octet in rand)
+        return {"rand": rand.hex(), "auts": auts.hex()}
+
+    async def _unsolicited(self, message: nas.Message) -> None:
+        """AUTHENTICATION FAILURE that answers no challenge, which only a fault makes something of."""
+        auts = message.ies.get("authentication_failure_parameter", b"")
+        if "resync-accepts-unsolicited" in self.faults and self.context is not None and auts:
+            told = self._resynchronisation(self._rand, auts)
+            await self.core.sbi.authenticate(self.context.ausf, self.context.supi, told)
 
     async def _confirm(
         self, uri: str, res_star: bytes, good: bool, supi: str, ausf: str
@@ -223,30 +298,39 @@ class N1(Signalling):
         """Register at the UDM and send REGISTRATION ACCEPT, until it is complete (clause 5.5.1.2.4)."""
         self._stop_accepting()
         subscribed = await self.core.sbi.register(context.supi, self._emergency)
-        if isinstance(subscribed, Answer) and not self._emergency:
-            refused = subscribed.status in (403, 404)
-            raise self._reject(Cause.SERVICES_NOT_ALLOWED if refused else Cause.CONGESTION)
+        if isinstance(subscribed, Answer):
+            if not self._emergency:
+                refused = subscribed.status in (403, 404)
+                raise self._reject(Cause.SERVICES_NOT_ALLOWED if refused else Cause.CONGESTION)
+            subscribed = Subscription()
+        amf_ciot.accept(context, self._complete)
         result: int = RegistrationResult.ACCESS_3GPP
         ies = {
-            "tai_list": nas.encode_tai_list(self.config.plmn, [self.config.tac]),
-            "network_feature_support": b"\x04\0" if self.config.emergency else b"\0\0",
+            "tai_list": nas.encode_tai_list(self.config.plmn, [self.link.tac]),
+            "network_feature_support": amf_ciot.features(self.config.emergency, context),
             "t3512": ONE_HOUR,
         }
         if self._emergency:
             result |= RegistrationResult.REGISTERED_FOR_EMERGENCY_SERVICES
             context.allowed = self.config.slices
         else:
+            complete = self._complete.ies if self._complete is not None else {}
+            context.mm_capability, context.gpsi = complete.get("mm_capability", b""), subscribed.gpsi
             asked = self._asked()
-            offered = [s for s in self.config.slices if isinstance(subscribed, Answer) or s in subscribed]
-            context.allowed = tuple(s for s in asked if s in offered) or tuple(offered)
-            rejected = [s for s in asked if s not in offered]
-            if not context.allowed or (asked and len(rejected) == len(asked)):
+            nssaa = able(context.mm_capability) and bool(self.config.nssaaf or self.config.scp)
+            chosen = select(asked, self.config.slices, subscribed, nssaa, context.authorised)
+            context.allowed, context.pending = chosen.allowed, chosen.pending
+            context.fallback = chosen.fallback
+            nothing = not chosen.allowed and not chosen.pending
+            if nothing or (asked and len(chosen.rejected) == len(asked)):
                 raise self._reject(Cause.NO_NETWORK_SLICES_AVAILABLE)
-            ies["allowed_nssai"] = nas.encode_nssai(context.allowed)
-            if rejected:
-                values = [nas.encode_s_nssai(*one) for one in rejected]
-                # clause 9.11.3.46: length and cause 0, not available in the current PLMN
-                ies["rejected_nssai"] = b"".join(bytes((len(value) << 4,)) + value for value in values)
+            if chosen.allowed:
+                ies["allowed_nssai"] = nas.encode_nssai(chosen.allowed)
+            else:
+                result |= RegistrationResult.NSSAA_TO_BE_PERFORMED
+            if chosen.pending:
+                ies["pending_nssai"] = nas.encode_nssai(chosen.pending)
+            ies |= lists(context.mm_capability, chosen.rejected)
         ies["registration_result"] = bytes((result,))
         ies["guti"] = self.core.assign(context).encode()
         context.registered = True
@@ -280,6 +364,8 @@ class N1(Signalling):
         self._stop_accepting()
         self.core.settle(self.context)
         self.core.completed = True
+        say("INFO", f"registered: {self.context.supi}")
+        self._authenticate_slices()
         if "chatty" in self.faults:
             self._spawn(self._chat())
         if (
@@ -320,22 +406,35 @@ class N1(Signalling):
                 pairs = b"".join(bytes((n, cause)) for n in failed)
                 ies["pdu_session_reactivation_result_error_cause"] = pairs
         self._count = uplink.count
-        self._setup("SERVICE ACCEPT", ies, context)
+        self._setup("SERVICE ACCEPT", ies, context, self._answered())
+        if "chatty" not in self.faults:
+            self._renew()
 
     def _transport(self, message: nas.Message) -> None:
-        """UL NAS TRANSPORT (clause 5.4.5): the SMF is asked beside the other messages of the UE."""
-        if self.context is not None and self.context.registered and len(self._tasks) < MAX_TASKS:
-            self._spawn(transport(self.core, self.context, message, self._send))
+        """UL NAS TRANSPORT (clause 5.4.5): the SMF is asked beside the other messages of the UE.
+
+        What it answers stays true when the UE goes idle meanwhile.
+        """
+        context = self.context
+        if context is not None and context.registered and len(self._exchanges) < MAX_TASKS:
+            task = self.core.spawn(transport(self.core, context, message, self._answer))
+            self._exchanges.add(task)
+            task.add_done_callback(self._exchanges.discard)
+
+    def _answer(self, name: str, ies: Mapping[str, bytes]) -> None:
+        if not self._left:
+            self._send(name, ies)
 
     def _deregister(self, uplink: Uplink) -> None:
         context = self.context
         if not uplink.verified or context is None:
             # whose it is was not proved, so the UE stays what it is (clause 4.4.4.3)
             raise self._leave(("nas", "normal-release"))
+        if "dies-after" in self.faults:
+            os._exit(1)
         if not uplink.message.ies["deregistration_type"][0] & SWITCH_OFF:
             self._send("DEREGISTRATION ACCEPT (UE ORIGINATING)")
-        sessions, context.sessions, context.registered = list(context.sessions.values()), {}, False
-        self.core.spawn(self.core.sbi.leave(context.supi, sessions))
+        self.core.dismiss(context)
         raise self._leave(("nas", "deregister"))
 
 

@@ -1,6 +1,7 @@
 """The emulated AMF as a consumer of AUSF, UDM and SMF: what it asks, and what it makes of the answers."""
 
 import asyncio
+import base64
 import json
 import threading
 import uuid
@@ -8,23 +9,26 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, NamedTuple
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urlencode, urljoin, urlsplit
 
-from assay.case import Event
 from assay.errors import LabError
-from assay.evidence import Flow, Trace
-from drivers.codecs import kdf
+from drivers.codecs import kdf, nas
 from drivers.codecs.nas import Snssai
 from drivers.emulated.amf_config import Config
+from drivers.emulated.nrf import SERVICES
+from drivers.emulated.untraced import Untraced
 from drivers.interfaces import Reply
 from drivers.sbi import Client, Part, join_parts, split_parts
 
 AUSF = "/nausf-auth/v1/ue-authentications"
 SMF = "/nsmf-pdusession/v1/sm-contexts"
+NSSAAF = "/nnssaaf-nssaa/v1/slice-authentications"
+REVOKED = "/namf-callback/v1/slice-revocations"
 JSON = "application/json"
 ACCEPTED = f"{JSON}, application/3gppHal+json, application/problem+json, multipart/related"
-N1_PART = "n1SmMsg"
+N1_PART, N2_PART = "n1SmMsg", "n2SmInfo"
 MAX_CALLS = 64
 
 
@@ -56,7 +60,15 @@ class Answer:
     @property
     def n1(self) -> bytes:
         """The N1 SM part of a multipart body (TS 29.502 clause 6.1.2.4)."""
-        kind = "application/vnd.3gpp.5gnas"
+        return self._part("5gnas")
+
+    @property
+    def n2(self) -> bytes:
+        """The N2 SM information of a multipart body."""
+        return self._part("ngap")
+
+    def _part(self, kind: str) -> bytes:
+        kind = f"application/vnd.3gpp.{kind}"
         return next((p.body for p in self.parts if p.headers.get("content-type", "").lower() == kind), b"")
 
     def text(self, name: str) -> str:
@@ -69,22 +81,18 @@ class Answer:
         return _octets(self.text(name))
 
 
-class Untraced(Trace):
-    """No trace: the product keeps no evidence of what it does."""
+def _indirect(uri: SplitResult, factors: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What tells an SCP whom a request is for (TS 29.500 clauses 6.10.2.4 and 6.10.3.2)."""
+    if uri.netloc:
+        return [("3gpp-sbi-target-apiroot", f"{uri.scheme}://{uri.netloc}")]
+    service = uri.path.split("/")[1]
+    kind = next((kind for kind, offers in SERVICES.items() if service in dict(offers)), "")
+    said = {"target-nf-type": kind, "requester-nf-type": "AMF", "service-names": service, **factors}
+    return [(f"3gpp-sbi-discovery-{name}", value) for name, value in said.items()]
 
-    def frame(self, flow: Flow, received: bool, data: bytes, *, stream: int = 0, ppid: int = 0) -> int:
-        return 0
 
-    def event(
-        self,
-        frame: int,
-        received: bool,
-        interface: str,
-        name: str,
-        ue: str = "",
-        facts: Mapping[str, Any] | None = None,
-    ) -> Event:
-        return Event(0.0, received, interface, name, "")
+def _snssai(one: Mapping[str, Any]) -> Snssai:
+    return int(one["sst"]), int(one["sd"], 16) if "sd" in one else None
 
 
 def _json(octets: bytes) -> Any:
@@ -110,6 +118,24 @@ class Vector(NamedTuple):
     confirmation: str
 
 
+@dataclass(frozen=True)
+class Subscription:
+    """The slices of a subscriber (none: all), the default ones among them, and those that need NSSAA."""
+
+    slices: tuple[Snssai, ...] = ()
+    default: tuple[Snssai, ...] = ()
+    authenticated: tuple[Snssai, ...] = ()
+    gpsi: str = ""
+
+
+class SliceAnswer(NamedTuple):
+    """What the NSSAAF said: an EAP packet for the UE, where its answer goes, and the result at the end."""
+
+    packet: bytes
+    uri: str
+    result: str | None
+
+
 class Sbi:
     """The peers of one AMF; each call runs on a thread of its own, so that none waits for another UE's."""
 
@@ -123,11 +149,52 @@ class Sbi:
         self._plmn = {"mcc": plmn.mcc, "mnc": plmn.mnc}
         self._network = kdf.serving_network_name(plmn.mcc, plmn.mnc)
         self._guami = {"plmnId": self._plmn, "amfId": "010041"}  # region 1, set 1, pointer 1
-        self._own = f"http://{config.n2[0]}:7777"
+        self._host, self._port = config.sbi or (config.n2[0], 7777)
+        self._own = f"http://{self._host}:{self._port}"
 
     def close(self) -> None:
         """Let go of calls that are still running."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    # --- Nnrf_NFManagement, TS 29.510 --------------------------------------------------------------------
+
+    async def enrol(self) -> None:
+        """Register at the NRF, again until it answers, and report to it from then on."""
+        if not self._config.nrf and not self._config.scp:
+            return
+        uri = f"{self._config.nrf}/nnrf-nfm/v1/nf-instances/{self._instance}"
+        endpoint = {"ipv4Address": self._host, "transport": "TCP", "port": self._port}
+        profile: dict[str, Any] = {
+            "nfInstanceId": self._instance,
+            "nfType": "AMF",
+            "nfStatus": "REGISTERED",
+            "plmnList": [self._plmn],
+            "ipv4Addresses": [self._host],
+            "amfInfo": {"amfRegionId": "01", "amfSetId": "001", "guamiList": [self._guami]},
+            "nfServices": [
+                {
+                    "serviceInstanceId": "namf-comm",
+                    "serviceName": "namf-comm",
+                    "versions": [{"apiVersionInUri": "v1", "apiFullVersion": "1.0.0"}],
+                    "scheme": "http",
+                    "nfServiceStatus": "REGISTERED",
+                    "ipEndPoints": [endpoint],
+                }
+            ],
+        }
+        if self._config.sbi is not None:
+            wants = {"notificationType": "NSSAA_REVOC_NOTIFICATION", "callbackUri": f"{self._own}{REVOKED}"}
+            profile["defaultNotificationSubscriptions"] = [wants]
+        while True:
+            answer = await self._call("PUT", uri, profile)
+            pause = 1.0
+            while 200 <= answer.status < 300:
+                beat = answer.json.get("heartBeatTimer")
+                pause = float(beat) if isinstance(beat, int) and beat > 0 else pause
+                await asyncio.sleep(pause)
+                alive = [{"op": "replace", "path": "/nfStatus", "value": "REGISTERED"}]
+                answer = await self._call("PATCH", uri, alive)
+            await asyncio.sleep(1.0)
 
     # --- Nausf_UEAuthentication, TS 29.509 ---------------------------------------------------------------
 
@@ -138,7 +205,9 @@ class Sbi:
         body: dict[str, Any] = {"supiOrSuci": identity, "servingNetworkName": self._network}
         if resynchronisation is not None:
             body["resynchronizationInfo"] = resynchronisation
-        answer = await self._call("POST", ausf + AUSF, body)
+        routing = identity.split("-")[4:5] if identity.startswith("suci-") else []
+        factors = {"routing-indicator": routing[0]} if routing else {"supi": identity}
+        answer = await self._call("POST", ausf + AUSF, body, factors=factors)
         data, links = answer.json.get("5gAuthData"), answer.json.get("_links")
         if answer.status != 201 or not isinstance(data, dict) or not isinstance(links, dict):
             return answer
@@ -157,8 +226,8 @@ class Sbi:
 
     # --- Nudm_UECM and Nudm_SDM, TS 29.503 ---------------------------------------------------------------
 
-    async def register(self, supi: str, emergency: bool) -> list[Snssai] | Answer:
-        """Register as the serving AMF; the subscribed slices (empty: all), or the answer that refused."""
+    async def register(self, supi: str, emergency: bool) -> Subscription | Answer:
+        """Register as the serving AMF; the subscribed slices, or the answer that refused."""
         body = {
             "amfInstanceId": self._instance,
             "deregCallbackUri": f"{self._own}/namf-callback/v1/{supi}/dereg-notify",
@@ -176,17 +245,49 @@ class Sbi:
             return answer
         try:
             nssai = answer.json.get("nssai") or {}
-            items = [*nssai["defaultSingleNssais"], *nssai.get("singleNssais", [])] if nssai else []
-            return [(one["sst"], int(one["sd"], 16) if "sd" in one else None) for one in items]
-        except (KeyError, TypeError, ValueError):
+            default = tuple(_snssai(one) for one in nssai.get("defaultSingleNssais", ()))
+            more = tuple(_snssai(one) for one in nssai.get("singleNssais", ()))
+            additional = nssai.get("additionalSnssaiData", {})
+            needing = [key for key, one in additional.items() if one.get("requiredAuthnAuthz") is True]
+            authenticated = tuple(
+                _snssai(dict(zip(("sst", "sd"), k.split("-"), strict=False))) for k in needing
+            )
+            gpsi = next(iter(answer.json.get("gpsis", ())), "")
+        except (AttributeError, KeyError, TypeError, ValueError):
             return Answer(500)
+        return Subscription((*default, *more), default, authenticated, str(gpsi))
+
+    async def release_sessions(self, sessions: list[str]) -> None:
+        """Release PDU sessions at their SMF."""
+        for reference in sessions:
+            await self._call("POST", f"{reference}/release", {})
 
     async def leave(self, supi: str, sessions: list[str]) -> None:
         """Release PDU sessions and purge the registration of a UE that deregistered."""
-        for reference in sessions:
-            await self._call("POST", f"{reference}/release", {})
+        await self.release_sessions(sessions)
         uri = f"{self._config.udm}/nudm-uecm/v1/{supi}/registrations/amf-3gpp-access"
         await self._call("PATCH", uri, {"guami": self._guami, "purgeFlag": True})
+
+    # --- Nnssaaf_NSSAA, TS 29.526 ------------------------------------------------------------------------
+
+    async def authenticate_slice(self, uri: str, gpsi: str, snssai: Snssai, packet: bytes) -> SliceAnswer:
+        """Give the NSSAAF an EAP packet of the UE, the first of a slice authentication without URI."""
+        sst, sd = snssai
+        whose = {"gpsi": gpsi, "snssai": {"sst": sst} | ({"sd": f"{sd:06X}"} if sd is not None else {})}
+        text = base64.b64encode(packet).decode("ascii")
+        if uri:
+            answer = await self._call("PUT", uri, {**whose, "eapMessage": text})
+        else:
+            body = {**whose, "eapIdRsp": text, "amfInstanceId": self._instance}
+            body |= {"revocNotifUri": f"{self._own}{REVOKED}"} if self._config.sbi is not None else {}
+            answer = await self._call("POST", self._config.nssaaf + NSSAAF, body)
+        try:
+            told = base64.b64decode(answer.text("eapMessage"), validate=True)
+        except ValueError:
+            told = b""
+        if answer.status not in (200, 201):
+            return SliceAnswer(b"", "", "EAP_FAILURE")
+        return SliceAnswer(told, uri or answer.location, answer.text("authResult") or None)
 
     # --- Nsmf_PDUSession, TS 29.502 ----------------------------------------------------------------------
 
@@ -215,30 +316,110 @@ class Sbi:
         """Give the SMF another 5GSM message of the UE."""
         return await self._call("POST", f"{reference}/modify", {"n1SmMsg": {"contentId": N1_PART}}, container)
 
+    async def set_up(self, reference: str, octets: bytes) -> None:
+        """Give the SMF what the gNB says about the resources of a PDU session."""
+        body = {"n2SmInfo": {"contentId": N2_PART}, "n2SmInfoType": "PDU_RES_SETUP_RSP"}
+        await self._call("POST", f"{reference}/modify", body, n2=octets)
+
+    async def switch(self, reference: str, octets: bytes) -> Answer:
+        """Ask the SMF to follow a UE to another gNB (TS 29.502 clause 5.2.2.3.3)."""
+        info = {"n2SmInfo": {"contentId": N2_PART}, "n2SmInfoType": "PATH_SWITCH_REQ", "toBeSwitched": True}
+        return await self._call("POST", f"{reference}/modify", info, n2=octets)
+
+    async def deactivate(self, reference: str) -> None:
+        """Tell the SMF that a PDU session has no user plane any more (TS 29.502 clause 5.2.2.3.2)."""
+        await self._call("POST", f"{reference}/modify", {"upCnxState": "DEACTIVATED"})
+
+    async def unreachable(self, uri: str, messages: str) -> None:
+        """Tell the SMF that the UE of these messages did not answer paging (TS 29.518 clause 5.2.2.3.2)."""
+        await self._call("POST", uri, {"cause": "UE_NOT_RESPONDING", "n1n2MsgDataUri": messages})
+
+    async def update_n2(self, reference: str, update: Mapping[str, Any], info: bytes) -> Answer:
+        """Give the SMF N2 SM information of the gNB (clause 5.2.2.3)."""
+        body = {**update, "n2SmInfo": {"contentId": N2_PART}}
+        return await self._call("POST", f"{reference}/modify", body, n2=info)
+
+    async def update(self, reference: str, update: Mapping[str, Any]) -> Answer:
+        """Tell the SMF something of an SM context."""
+        return await self._call("POST", f"{reference}/modify", update)
+
+    # --- Namf_Communication of another AMF, TS 29.518 ----------------------------------------------------
+
+    @property
+    def served(self) -> dict[str, Any]:
+        """What an SMF is told by the AMF that has become the serving one (TS 29.502 clause 5.2.2.3.1)."""
+        return {"servingNfId": self._instance, "guami": self._guami}
+
+    async def origin(self, guti: nas.Guti) -> str:
+        """The URI of a UE's context at the AMF whose 5G-GUTI it has, empty where the NRF knows none."""
+        if not self._config.nrf:
+            return ""
+        plmn, amf_id = guti.plmn, guti.encode()[4:7].hex()
+        guami = {"plmnId": {"mcc": plmn.mcc, "mnc": plmn.mnc}, "amfId": amf_id}
+        query = {
+            "target-nf-type": "AMF",
+            "requester-nf-type": "AMF",
+            "service-names": "namf-comm",
+            "guami": json.dumps(guami),
+        }
+        found = await self._call("GET", f"{self._config.nrf}/nnrf-disc/v1/nf-instances?{urlencode(query)}")
+        try:
+            service = found.json["nfInstances"][0]["nfServices"][0]
+            end = service["ipEndPoints"][0]
+            root = f"{service['scheme']}://{end['ipv4Address']}:{end['port']}"
+        except (KeyError, IndexError, TypeError):
+            return ""
+        name = f"5g-guti-{plmn.mcc}{plmn.mnc}{amf_id}{guti.tmsi:08x}"
+        return f"{root}/namf-comm/v1/ue-contexts/{name}"
+
+    async def tell(self, uri: str, body: Mapping[str, Any], container: bytes = b"") -> Answer:
+        """Ask another AMF something, with a NAS message of the UE where there is one."""
+        return await self._call("POST", uri, body, container)
+
     # --- HTTP --------------------------------------------------------------------------------------------
 
     async def _call(
-        self, method: str, uri: str, body: dict[str, Any] | None = None, container: bytes = b""
+        self,
+        method: str,
+        uri: str,
+        body: Any = None,
+        container: bytes = b"",
+        *,
+        n2: bytes = b"",
+        factors: Mapping[str, str] = MappingProxyType({}),
     ) -> Answer:
+        """An answer; `factors` are for the SCP that finds the producer of a URI without authority."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self._exchange, method, uri, body, container)
+        binary = {"5gnas": (N1_PART, container), "ngap": (N2_PART, n2)}
+        parts = [
+            Part({"content-type": f"application/vnd.3gpp.{kind}", "content-id": name}, value)
+            for kind, (name, value) in binary.items()
+            if value
+        ]
+        return await loop.run_in_executor(self._pool, self._exchange, method, uri, body, parts, factors)
 
-    def _exchange(self, method: str, uri: str, body: dict[str, Any] | None, container: bytes) -> Answer:
-        parts = urlsplit(uri)
-        address = parts.hostname or "", parts.port or 80
-        headers = [("accept", ACCEPTED)]
+    def _exchange(
+        self, method: str, uri: str, body: Any, parts: list[Part], factors: Mapping[str, str]
+    ) -> Answer:
+        split = urlsplit(uri)
+        headers = [("accept", ACCEPTED), ("user-agent", "AMF")]
+        if self._config.scp:
+            headers += _indirect(split, factors)
+        hop = urlsplit(self._config.scp) if self._config.scp else split
+        address = hop.hostname or "", hop.port or 80
         octets = b""
         if body is not None:
             kind, octets = JSON, json.dumps(body).encode()
-            if container:
-                n1 = {"content-type": "application/vnd.3gpp.5gnas", "content-id": N1_PART}
-                kind, octets = join_parts([Part({"content-type": JSON}, octets), Part(n1, container)])
+            if parts:
+                kind, octets = join_parts([Part({"content-type": JSON}, octets), *parts])
+            if method == "PATCH" and isinstance(body, list):
+                kind = "application/json-patch+json"
             headers.append(("content-type", kind))
         with self._lock:
             client = self._clients.get(address)
             if client is None:
                 client = self._clients[address] = Client(address, Untraced())
-        path = parts.path + (f"?{parts.query}" if parts.query else "")
+        path = split.path + (f"?{split.query}" if split.query else "")
         try:
             reply = client.request(
                 method, path, headers=headers, body=octets, timeout=self._config.sbi_timeout

@@ -12,6 +12,8 @@ LAST_SESSION = 15
 LATE_S = 1.2  # above the watch and below the answer of the bench's test profile
 DEFAULT_DNN = "internet"
 
+NOWHERE: nas.Snssai = (-1, None)  # no slice that anybody is allowed
+
 Send = Callable[[str, Mapping[str, bytes]], None]
 
 
@@ -31,17 +33,23 @@ async def transport(core: Core, context: Context, message: nas.Message, send: Se
     }
     if request in (INITIAL_REQUEST, INITIAL_EMERGENCY_REQUEST):
         snssai = _slice(context, ies)
-        if snssai not in context.allowed:
-            send("DL NAS TRANSPORT", not_forwarded)
+        faults = core.config.faults
+        if snssai not in context.allowed and "snssai-unchecked" not in faults:
+            if "silent-drop" not in faults:
+                send("DL NAS TRANSPORT", not_forwarded)
             return
         dnn = _dnn(ies.get("dnn", b"")) or DEFAULT_DNN
         emergency = request == INITIAL_EMERGENCY_REQUEST
-        faults = core.config.faults
         if "late-session" in faults and session == 2 and core.once("late-session"):
             await asyncio.sleep(LATE_S)
-        answer = await core.sbi.create_session(context.supi, session, snssai, dnn, emergency, container)
+        context.creating[session] = asyncio.current_task()
+        try:
+            answer = await core.sbi.create_session(context.supi, session, snssai, dnn, emergency, container)
+        finally:
+            context.creating.pop(session, None)
         if answer.status == 201:
             context.sessions[session] = answer.location
+            context.session_slices[session] = snssai
     elif reference is not None and not request:
         answer = await core.sbi.update_session(reference, container)
     else:
@@ -55,11 +63,11 @@ async def transport(core: Core, context: Context, message: nas.Message, send: Se
 
 def _slice(context: Context, ies: Mapping[str, bytes]) -> nas.Snssai:
     if "s_nssai" not in ies:
-        return context.allowed[0]
+        return context.allowed[0] if context.allowed else NOWHERE
     try:
         return nas.decode_s_nssai(ies["s_nssai"])
     except nas.Malformed:
-        return -1, None  # no slice that anybody is allowed
+        return NOWHERE
 
 
 def _dnn(octets: bytes) -> str:

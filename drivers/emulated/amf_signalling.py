@@ -9,11 +9,12 @@ from typing import Any, Protocol
 
 from drivers.codecs import nas, ngap
 from drivers.codecs.nas import Header, Snssai
-from drivers.emulated.amf_context import Context, Core
+from drivers.emulated.amf_context import Context, Core, Transfer
 from drivers.emulated.amf_security import Security
 
 REPEATS = 5  # a timer of TS 24.501 table 10.2.2 expires five times, the fifth ends the procedure
 MAX_INBOX = 1024
+ACKNOWLEDGE = b"\x01"  # configuration update indication, TS 24.501 clause 9.11.3.18
 UNSPECIFIED: ngap.Cause = ("nas", "unspecified")
 
 # May be processed before secure exchange (TS 24.501 clause 4.4.4.3), SERVICE REQUEST only to be refused
@@ -38,12 +39,30 @@ class Link(Protocol):
     set_up: bool
     context_requested: bool
 
+    @property
+    def tac(self) -> int:
+        """The tracking area of the UE."""
+        ...
+
     def downlink(self, pdu: bytes) -> None:
         """Send a NAS PDU to the UE."""
         ...
 
-    def setup(self, pdu: bytes, kgnb: bytes, security: ngap.Bitmaps, allowed: Iterable[Snssai]) -> None:
-        """Send a NAS PDU together with the UE context for the gNB."""
+    def setup(
+        self,
+        pdu: bytes,
+        kgnb: bytes,
+        security: ngap.Bitmaps,
+        allowed: Iterable[Snssai],
+        resources: Iterable[ngap.Resources] = (),
+        *,
+        up_ciot: bool = False,
+    ) -> None:
+        """Send a NAS PDU together with the UE context for the gNB, and PDU sessions to be set up."""
+        ...
+
+    def resources(self, resources: Iterable[ngap.Resources]) -> None:
+        """Have PDU sessions set up in the gNB."""
         ...
 
     def release(self, cause: ngap.Cause) -> None:
@@ -63,6 +82,7 @@ class Uplink:
     header: int = Header.PLAIN
     verified: bool = False
     count: int = 0
+    secured: nas.Secured | None = None  # as it came, where its protection proved nothing
 
 
 class Superseded(Exception):  # noqa: N818 - a turn of the conversation, no error
@@ -89,12 +109,22 @@ class Signalling(ABC):
         self.secure = False  # secure exchange is established, TS 24.501 clause 4.4.2.5
         self._inbox: asyncio.Queue[bytes] = asyncio.Queue(MAX_INBOX)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._awaited: dict[str, asyncio.Future[nas.Message]] = {}
+        self._updating = asyncio.Lock()
         self._request: nas.Message | None = None
         self._left = False
 
     @abstractmethod
     async def _serve(self, uplink: "Uplink") -> None:
         """Act on a message that no procedure was waiting for."""
+
+    @abstractmethod
+    def carry(self, wanted: Transfer) -> bool:
+        """Send N1 and N2 messages of a PDU session; False where the UE has to be paged first."""
+
+    @abstractmethod
+    def revoke(self, context: Context, snssai: Snssai) -> None:
+        """Tell the UE that it has lost a slice."""
 
     # --- life --------------------------------------------------------------------------------------------
 
@@ -198,7 +228,7 @@ class Signalling(ABC):
                 self.core.resume(context, self)
                 self.context, self.security, self.secure = context, context.security, True
                 return Uplink(message, secured.header, True, opened[1])
-        return Uplink(message, secured.header)
+        return Uplink(message, secured.header, secured=secured)
 
     async def _expect(self, *names: str, send: Callable[[], None], timer: float) -> Uplink:
         """Send, and send again at each expiry of the timer, until one of these messages comes."""
@@ -222,6 +252,39 @@ class Signalling(ABC):
                 if again or message.name == "DEREGISTRATION REQUEST (UE ORIGINATING)":
                     raise Superseded(uplink)
         raise self._leave(UNSPECIFIED)
+
+    # --- procedures that run beside others ---------------------------------------------------------------
+
+    def _arrived(self, message: nas.Message) -> None:
+        """Hand a message to the procedure that waits for it."""
+        awaited = self._awaited.get(message.name)
+        if awaited is not None and not awaited.done():
+            awaited.set_result(message)
+
+    async def _ask(self, name: str, send: Callable[[], None], timer: float) -> nas.Message | None:
+        """Send, and again at each expiry of the timer, until this message comes; None when it never does."""
+        awaited: asyncio.Future[nas.Message] = asyncio.get_running_loop().create_future()
+        self._awaited[name] = awaited
+        for _ in range(REPEATS):
+            if self._left:
+                return None
+            send()
+            done, _ = await asyncio.wait({awaited}, timeout=timer)
+            if done:
+                return awaited.result()
+        return None
+
+    async def _update(self, ies: Mapping[str, bytes]) -> bool:
+        """Generic UE configuration update, one at a time; whether the UE acknowledged (clause 5.4.4)."""
+        ies = {"configuration_update_indication": ACKNOWLEDGE, **ies}
+
+        def send() -> None:
+            self._send("CONFIGURATION UPDATE COMMAND", ies)
+
+        async with self._updating:
+            return await self._ask("CONFIGURATION UPDATE COMPLETE", send, self.config.t3555) is not None
+
+    # --- reading -----------------------------------------------------------------------------------------
 
     def _contained(self, uplink: Uplink, security: Security) -> nas.Message | None:
         """The whole initial message in the NAS message container, which is ciphered by itself in a message

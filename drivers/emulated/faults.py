@@ -16,16 +16,30 @@ class Fault(NamedTuple):
     awkward: bool = False
 
 
+_SYNCH = "TC_SYNC_FAIL_SEAF_AMF"
 _RES_STAR = "TC_RES_STAR_VERIFICATION_FAILURE"
 _INTEGRITY = "TC_AMF_NAS_INTEGRITY_FAILURE"
 _REPLAY = "TC_NAS_REPLAY_AMF"
 _NULL = "TC_NAS_NULL_INT_AMF"
 _SELECTION = "TC_NAS_INT_SELECTION_USE_AMF"
 _CAPABILITY = "TC_UE_SEC_CAP_HANDLING_AMF"
+_SLICE = "TC_VALIDTATION_SNSSAI_IN_PDU_REQUEST"
+_REVOCATION = "TC_NSSAA_REVOCATION"
 _SETUP = "TC_UE_SEC_CAPS_AS_CONTEXT_SETUP"
+_REDIRECTION = "TC_AMF_REDIRECTION_5GS_EPS"
+_REESTABLISHMENT = "TC_AMF_REEST_CP_CIOT"
+_GUTI = "TC_5G_GUTI_ALLOCATION_AMF"
+_XN = "TC_BIDDING_DOWN_XN_AMF"
+_MOVE = "TC_NAS_ALG_AMF_CHANGE _AMF"
 
 AMF: Mapping[str, Fault] = MappingProxyType(
     {
+        "resync-drops-auts": Fault(_SYNCH, "asks for a new vector, but leaves resynchronizationInfo out"),
+        "resync-wrong-rand": Fault(_SYNCH, "pairs AUTS with a RAND that is not the one of the challenge"),
+        "resync-challenges-early": Fault(
+            _SYNCH, "sends the old challenge again before the AUSF has answered"
+        ),
+        "resync-accepts-unsolicited": Fault(_SYNCH, "passes an AUTS on that answers no challenge"),
         "res-star-unchecked": Fault(_RES_STAR, "passes a wrong RES* on and goes on after any 200"),
         "ausf-verdict-ignored": Fault(_RES_STAR, "takes every 200 with a kseaf for a success"),
         "ausf-timeout-accepts": Fault(_RES_STAR, "goes on when the confirmation is never answered"),
@@ -53,8 +67,29 @@ AMF: Mapping[str, Fault] = MappingProxyType(
         "caps-static": Fault(_SETUP, "always sends a configured constant to the gNB"),
         "caps-eutra-dropped": Fault(_SETUP, "sends zero EUTRA bitmaps although the UE sent EPS octets"),
         "caps-no-ia3": Fault(_SETUP, "masks 128-NIA3 away towards the gNB"),
+        "redirect-before-smc": Fault(_REDIRECTION, "redirects to EPC at once, with a plain reject"),
+        "redirect-unprotected": Fault(_REDIRECTION, "redirects to EPC in time, but with a plain reject"),
+        "ul-mac-unchecked": Fault(_REESTABLISHMENT, "gives DL CP Security Information for any UL NAS MAC"),
+        "no-dl-mac": Fault(_REESTABLISHMENT, "takes the UE over, but never gives DL CP Security Information"),
+        "guti-kept": Fault(_GUTI, "gives a UE that has a 5G-GUTI the same one again"),
+        "guti-no-update-after-paging": Fault(_GUTI, "renews the 5G-GUTI at registration only"),
+        "guti-sequential": Fault(_GUTI, "raises the 5G-TMSI by one"),
+        "guti-before-security": Fault(_GUTI, "sends the 5G-GUTI integrity protected, but not ciphered"),
+        "path-switch-no-compare": Fault(_XN, "acknowledges a path switch without the UE's capabilities"),
+        "path-switch-adopts": Fault(_XN, "takes over the capabilities that a path switch reports"),
+        "mismatch-not-logged": Fault(_XN, "answers a mismatch rightly, and keeps no record of it"),
+        "snssai-unchecked": Fault(_SLICE, "forwards a session request whatever the Allowed NSSAI is"),
+        "eap-failure-ignored": Fault(_SLICE, "allows a slice whose authentication failed"),
+        "silent-drop": Fault(_SLICE, "drops a session request that it does not forward"),
+        "revocation-no-dereg": Fault(_REVOCATION, "takes the last slice away and keeps the UE registered"),
+        "revocation-ignored": Fault(_REVOCATION, "answers a revocation with 204 and does nothing"),
+        "rejected-list-missing": Fault(_REVOCATION, "deregisters without the rejected S-NSSAI"),
+        "inherits-source-algs": Fault(_MOVE, "goes on with the algorithms of the AMF that a UE comes from"),
+        "nasc-missing": Fault(_MOVE, "changes algorithms in handover without the NAS container"),
+        "no-smc-on-mru": Fault(_MOVE, "accepts a UE of another AMF under its own algorithms unsaid"),
         "mute": Fault("", "sends nothing on N2 after NG SETUP RESPONSE"),
         "dies-midway": Fault("", "exits at the 3rd uplink NAS message after a completed registration"),
+        "dies-after": Fault("", "exits when a UE asks to deregister: after all that most test cases look at"),
         "garbage": Fault("", "replaces each downlink message after NG Setup by random octets"),
         "slow": Fault("", "delays each downlink message after NG Setup by --slow-s seconds"),
         "flood": Fault("", "answers each uplink message of a UE with 2,000 DOWNLINK NAS TRANSPORT"),
@@ -63,7 +98,10 @@ AMF: Mapping[str, Fault] = MappingProxyType(
         ),
         "late-session": Fault("", "serves PDU session 2 late, once", awkward=True),
         "chatty": Fault(
-            "", "sends CONFIGURATION UPDATE COMMAND some time after each registration", awkward=True
+            "",
+            "sends CONFIGURATION UPDATE COMMAND some time after each registration, and after paging the one "
+            "with a new 5G-GUTI only before it lets go; authenticates UEs of another AMF first",
+            awkward=True,
         ),
     }
 )

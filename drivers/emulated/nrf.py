@@ -3,10 +3,11 @@
 import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from drivers.interfaces import slice_name
 from drivers.sbi import Address, Request, Response, answer, keep, problem
 
 DISCOVERY = "/nnrf-disc/v1/nf-instances"
@@ -18,22 +19,35 @@ _VALIDITY = timedelta(days=1)
 
 SERVICES: Mapping[str, Sequence[tuple[str, str]]] = {
     "NRF": (("nnrf-nfm", "v1"), ("nnrf-disc", "v1")),
+    "AMF": (("namf-comm", "v1"),),
     "AUSF": (("nausf-auth", "v1"),),
     "UDM": (("nudm-uecm", "v1"), ("nudm-sdm", "v2")),
     "PCF": (("npcf-am-policy-control", "v1"),),
     "NSSF": (("nnssf-nsselection", "v2"),),
     "SMF": (("nsmf-pdusession", "v1"),),
+    "NSSAAF": (("nnssaaf-nssaa", "v1"),),
 }
 
 
 @dataclass(frozen=True)
 class Played:
-    """A function that the bench plays, and the routing indicators of its own if it has some."""
+    """A function that the bench plays, with its own routing indicators, or the GUAMI of an AMF."""
 
     kind: str  # NFType
     address: Address
     routing: tuple[str, ...] = ()
     priority: int = 0
+    guami: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def amf_info(self) -> dict[str, Any]:
+        """Region and set of an AMF (TS 29.510 clause 6.1.6.2.11)."""
+        number = int(self.guami["amfId"], 16)
+        return {
+            "amfRegionId": f"{number >> 16:02x}",
+            "amfSetId": f"{number >> 6 & 0x3FF:03x}",
+            "guamiList": [dict(self.guami)],
+        }
 
 
 class Nrf:
@@ -105,6 +119,8 @@ class Nrf:
             profile["nfServices"] = services
         if played.routing:
             profile["ausfInfo"] = {"routingIndicators": list(played.routing)}
+        if played.guami:
+            profile["amfInfo"] = played.amf_info
         if played.kind == "SMF":
             dnns = [{"dnn": self._dnn}]
             info = [{"sNssai": one, "dnnSmfInfoList": dnns} for one in self._slices]
@@ -116,6 +132,21 @@ class Nrf:
     def _all(self) -> dict[str, dict[str, Any]]:
         profiles = [self._profile(one) for one in self._played() if one.kind != "NRF"]
         return {one["nfInstanceId"]: one for one in profiles} | self._registered
+
+    def notification(self, kind: str, instance: str | None) -> str:
+        """Where a registered function (the only one that wants them, or this instance) gets notifications
+        of a kind by default (TS 29.510 clause 6.1.6.2.4); "" where none does.
+        """
+        found = []
+        for identity, profile in list(self._registered.items()):
+            services = profile.get("nfServices")
+            for part in (profile, *(services if isinstance(services, list) else ())):
+                wanted = part.get("defaultNotificationSubscriptions") if isinstance(part, dict) else None
+                for one in wanted if isinstance(wanted, list) else ():
+                    if isinstance(one, dict) and one.get("notificationType") == kind:
+                        found.append((identity, str(one.get("callbackUri", ""))))
+        own = {uri for identity, uri in found if identity == instance} or {uri for _, uri in found}
+        return own.pop() if len(own) == 1 else ""
 
     def _list(self, request: Request) -> Response:
         wanted = request.query.get("nf-type")
@@ -161,12 +192,13 @@ class Nrf:
             return problem(400, "MANDATORY_QUERY_PARAM_MISSING", "target- and requester-nf-type are needed")
         try:
             slices = json.loads(query.get("snssais", "null"))
+            guami = json.loads(query.get("guami", "null"))
             service_map = bool(int(query.get("requester-features", "0"), 16) & _SERVICE_MAP)
         except (ValueError, RecursionError):
             return problem(400, "OPTIONAL_QUERY_PARAM_INCORRECT")
         kind, services = query["target-nf-type"], query.get("service-names")
         found = [self._profile(one, service_map=service_map) for one in self._steered(kind, query)]
-        if slices is not None and not any(one in self._slices for one in slices if isinstance(slices, list)):
+        if slices is not None and not self._serves(slices):
             found = []
         if query.get("dnn", self._dnn) != self._dnn and kind == "SMF":
             found = []
@@ -174,8 +206,16 @@ class Nrf:
             found = []
         if (identity := query.get("target-nf-instance-id")) is not None:
             found = [one for one in found if one["nfInstanceId"] == identity]
+        if kind == "AMF":
+            found = [one for one in found if _is_amf(one["amfInfo"], guami, query)]
         result = {"validityPeriod": 3600, "nfInstances": found}
         return answer(200, result | ({"nrfSupportedFeatures": "20"} if service_map else {}))
+
+    def _serves(self, slices: Any) -> bool:
+        """Whether one of these slices, as a query has them, is one of ours."""
+        own = {slice_name(one) for one in self._slices}
+        asked = slices if isinstance(slices, list) else []
+        return any(slice_name(one) in own for one in asked if isinstance(one, dict))
 
     def _steered(self, kind: str, query: Mapping[str, str]) -> list[Played]:
         of_kind = [one for one in self._played() if one.kind == kind]
@@ -185,3 +225,13 @@ class Nrf:
         # "0", "0000" and "1", "0001" are one each: the indicator is padded with zeros on some interfaces.
         own = [one for one in of_kind if asked.lstrip("0") in {r.lstrip("0") for r in one.routing}]
         return own or [one for one in of_kind if not one.routing]
+
+
+def _is_amf(info: Mapping[str, Any], guami: object, query: Mapping[str, str]) -> bool:
+    """Whether an AMF is the one that is looked for by GUAMI, or of the set and the region."""
+    names = {"amf-region-id": "amfRegionId", "amf-set-id": "amfSetId"}
+    if guami is not None and json.dumps(guami, sort_keys=True).lower() not in [
+        json.dumps(one, sort_keys=True).lower() for one in info["guamiList"]
+    ]:
+        return False
+    return all(query.get(name, info[key]).lower() == info[key] for name, key in names.items())

@@ -5,44 +5,57 @@ import math
 import re
 import ssl
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
-from urllib.parse import unquote
 
 from assay.errors import LabError
 from assay.evidence import Trace
 from drivers.emulated.ausf import Arpf, Ausf
 from drivers.emulated.nrf import DISCOVERY, Nrf, Played
+from drivers.emulated.nssaaf import Nssaaf
 from drivers.emulated.nssf import Nssf
 from drivers.emulated.pcf import Pcf
+from drivers.emulated.peer_amf import PeerAmf
 from drivers.emulated.smf import Smf
-from drivers.emulated.udm import Udm
+from drivers.emulated.udm import Udm, gpsi
 from drivers.interfaces import Subscriber
 from drivers.sbi import (
+    MAX_CONTENT,
     Address,
+    Hold,
+    Later,
     Outcome,
     Request,
     Response,
     Server,
+    Table,
     answer,
+    decode,
     printable,
     problem,
-    split_parts,
 )
 
-MAX_CONTENT = 64 << 10  # octets of JSON, parts included
 MAX_DEPTH = 16
-OWN_ROUTING = ("1", "0001")  # routing indicators of the second AUSF
+OWN_AUSFS = {"ausf2": "1", "ausf3": "2", "ausf4": "3"}  # and the routing indicator that each has for itself
 
 _SECRET = {"kseaf", "kausf", "kamf", "kgnb", "ck", "ik", "ckprime", "ikprime", "k", "opc", "xres", "xresstar"}
+_SECRET |= {"keyval", "nh"}
 
 # who the product is has no place in facts that are judged; the capture has it
 _IDENTITY = re.compile(
     r"\w*(InstanceId|InstanceName|[uU]ri|URI|Reference)|servingNfId|guami|amfName|nfProfile"
 )
 
-Action = Callable[[Request, Callable[[], Response]], Outcome]
+Change = Callable[[Response], Outcome]
+Action = Callable[[Request], Outcome | Change]
+"""What a script does with a request: the answer to it, or what becomes of the normal answer."""
+
+
+def unscripted(request: Request) -> Change:
+    """Leave the normal answer as it is."""
+    return lambda normal: normal
 
 
 class Function(Protocol):
@@ -64,7 +77,7 @@ class Function(Protocol):
 
 
 class Peers:
-    """NRF, AUSF, UDM, PCF, NSSF and SMF around one AMF, as far as `endpoints` has an address for them.
+    """NRF, AUSF, UDM, PCF, NSSF, SMF and NSSAAF around one AMF, as far as `endpoints` has addresses of them.
 
     Every request and answer becomes an event on its reference point, named "<METHOD> <template>" and
     "<status> to <METHOD> <template>", with the label of its UE; its body is in the facts, keys left out.
@@ -72,13 +85,17 @@ class Peers:
     Args:
         subscribers: by SUPI.
         plmn: MCC and MNC.
-        slices: SST and SD of each slice.
-        endpoints: where "nrf", "ausf", "ausf2", "udm", "pcf", "nssf" and "smf" listen; several may share an
-            address. "ausf2" serves the routing indicators `own_routing`.
+        slices: SST and SD of each slice that everybody is subscribed to.
+        endpoints: where "nrf", "ausf", "udm", "pcf", "nssf", "smf", "nssaaf", the AUSFs of `OWN_AUSFS`
+            and "amf2", an AMF to come from, listen; several may share an address.
+        more_slices: what is served beside `slices` to whoever asks for it.
         heartbeat_s: how often registered functions report to the NRF.
         tls: from `drivers.sbi.tls_context`; None for cleartext.
         home_keys: as for `Arpf`.
     """
+
+    whole = False
+    """Whether the product brings these functions itself, and the bench only sees what goes to them."""
 
     def __init__(
         self,
@@ -88,39 +105,46 @@ class Peers:
         slices: Sequence[tuple[int, int | None]],
         endpoints: Mapping[str, Address],
         *,
+        more_slices: Sequence[tuple[int, int | None]] = (),
         dnn: str = "internet",
         heartbeat_s: int = 60,
-        own_routing: tuple[str, ...] = OWN_ROUTING,
         tls: ssl.SSLContext | None = None,
         home_keys: Mapping[int, bytes] | None = None,
     ) -> None:
-        self.labels: dict[str, str] = {}
-        self._trace, self._endpoints, self._tls, self._own_routing = trace, endpoints, tls, own_routing
+        self.labels: dict[str, str] = {}  # by SUPI, as the trace wants them
+        self._trace, self._endpoints, self._tls = trace, endpoints, tls
         self._scripts: dict[tuple[str, str], Action] = {}
         self._lock = threading.Lock()
         self._servers: dict[Address, Server] = {}
         self.arpf = Arpf(subscribers, home_keys)
-        shown = [{"sst": sst} | ({} if sd is None else {"sd": f"{sd:06X}"}) for sst, sd in slices]
+        shown, more = ([snssai_json(one) for one in some] for some in (slices, more_slices))
+        self._registry = Nrf(
+            plmn,
+            [*shown, *more],
+            dnn,
+            scheme="https" if tls else "http",
+            heartbeat_s=heartbeat_s,
+            played=self._played,
+            routing=self.arpf.routing,
+        )
+        self.smf, self.amf2 = Smf(), PeerAmf(plmn, shown)
         functions: dict[str, Function] = {
-            "nrf": Nrf(
-                plmn,
-                shown,
-                dnn,
-                scheme="https" if tls else "http",
-                heartbeat_s=heartbeat_s,
-                played=self._played,
-                routing=self.arpf.routing,
-            ),
+            "nrf": self._registry,
             "ausf": Ausf(self.arpf, plmn),
-            "ausf2": Ausf(self.arpf, plmn),
+            **{name: Ausf(self.arpf, plmn) for name in OWN_AUSFS},
             "udm": Udm(subscribers.keys(), shown, dnn),
             "pcf": Pcf(),
-            "nssf": Nssf(shown, lambda: self.uri("nrf") + DISCOVERY),
-            "smf": Smf(),
+            "nssf": Nssf(shown, lambda: self.uri("nrf") + DISCOVERY, more),
+            "smf": self.smf,
+            "nssaaf": Nssaaf({gpsi(supi): supi for supi in subscribers}),
+            **({} if self.whole else {"amf2": self.amf2}),
         }
-        if odd := sorted(set(endpoints) - set(functions)):
+        if not self.whole and (odd := sorted(set(endpoints) - set(functions))):
             raise LabError(f"no such peer: {', '.join(odd)}; there are {', '.join(functions)}")
         self._functions = {name: functions[name] for name in functions if name in endpoints}
+        self._own = [OWN_AUSFS[name] for name in self._functions if name in OWN_AUSFS]
+        self.asked: dict[str, str] = {}  # what the product asked a function first
+        self.sought: set[str] = set()  # functions that it looked for at the NRF
 
     # --- the lab's side ----------------------------------------------------------------------------------
 
@@ -128,7 +152,7 @@ class Peers:
         """Listen; LabError when an address cannot be listened on, and then on none."""
         try:
             for address in dict.fromkeys(self._endpoints.values()):
-                table = _Table(f for name, f in self._functions.items() if self._endpoints[name] == address)
+                table = Table(f for name, f in self._functions.items() if self._endpoints[name] == address)
                 self._servers[address] = Server(
                     address,
                     handler=partial(self._serve, table),
@@ -145,8 +169,18 @@ class Peers:
         while self._servers:
             self._servers.popitem()[1].close()
 
+    def lend(self) -> str:
+        """The routing indicator of an AUSF, nobody else's until `give_back`; "0" where none is left."""
+        with self._lock:
+            return self._own.pop(0) if self._own else "0"
+
+    def give_back(self, routing: str) -> None:
+        """Let others use an AUSF again."""
+        with self._lock:
+            self._own += [routing] if routing != "0" else []
+
     def plays(self, nf: str) -> bool:
-        """Whether this function has an address."""
+        """Whether requests to this function come to the bench, and can be scripted."""
         return nf in self._functions
 
     def uri(self, nf: str) -> str:
@@ -155,6 +189,10 @@ class Peers:
         if server is None:
             raise LabError(f"the peer {nf} is not played, or not started yet")
         return server.uri
+
+    def notification(self, kind: str, instance: str | None) -> str:
+        """The URI for notifications of a kind in the profile that the product registered, "" for none."""
+        return self._registry.notification(kind, instance)
 
     @property
     def trouble(self) -> str:
@@ -171,10 +209,11 @@ class Peers:
     def _played(self) -> list[Played]:
         return [
             Played(
-                name.removesuffix("2").upper(),
+                name.rstrip("234").upper(),
                 self._servers[self._endpoints[name]].address,
-                self._own_routing if name == "ausf2" else (),
-                priority=1 if name == "ausf2" else 0,
+                (OWN_AUSFS[name],) if name in OWN_AUSFS else (),
+                priority=1 if name in OWN_AUSFS else 0,
+                guami=self.amf2.guami if name == "amf2" else {},
             )
             for name in self._functions
         ]
@@ -184,8 +223,8 @@ class Peers:
     def script(self, supi: str, name: str, action: Action) -> None:
         """Let `action` answer the requests "<METHOD> <template>" about a subscriber until `unscript`.
 
-        It gets the request and a function that gives the normal answer, runs in the server's thread, and must
-        not block.
+        It runs in the server's thread and must not block. It answers (or holds) the request, which then
+        reaches nobody else, or gives a function that makes an answer of the normal one.
         """
         with self._lock:
             self._scripts[supi, name] = action
@@ -210,77 +249,48 @@ class Peers:
 
     # --- the product's side ------------------------------------------------------------------------------
 
-    def _serve(self, table: "_Table", request: Request) -> Outcome:
+    def _serve(self, table: "Table[Function]", request: Request) -> Outcome:
         function, handler = table.find(request)
-        refusal = _decode(request)
-        supi, facts = function.about(request) if function else (None, {})
-        request.ue = self.labels.get(supi or "", "")
-        self._trace.event(
-            request.frame, True, request.interface, request.name, request.ue, _facts(request, facts)
-        )
+        refusal = decode(request)
+        action = self._notice(function, request)
         if handler is None:
             return problem(404, "RESOURCE_URI_STRUCTURE_NOT_FOUND")
         if refusal:
             return refusal
+        outcome = action(request)
+        return outcome if isinstance(outcome, Response | Hold | Later) else outcome(handler(request))
+
+    def _notice(self, function: Function | None, request: Request) -> Action:
+        """Make an event of a request; what the script of its subscriber does with it."""
+        supi, facts = self._about(function, request) if function else (None, {})
+        request.supi = supi or ""
+        request.ue = self.labels.get(request.supi, "")
+        self._trace.event(
+            request.frame, True, request.interface, request.name, request.ue, _facts(request, facts)
+        )
+        name = next((name for name, one in self._functions.items() if one is function), "")
+        self.asked.setdefault(name, request.name)
+        if (sought := request.query.get("target-nf-type", "").lower()) in self._functions:
+            self.sought.add(sought)
         with self._lock:
-            action = self._scripts.get((supi or "", request.name))
-        return action(request, lambda: handler(request)) if action else handler(request)
+            return self._scripts.get((request.supi, request.name), unscripted)
+
+    def _about(self, function: Function, request: Request) -> tuple[str | None, dict[str, Any]]:
+        return function.about(request)
 
     def _answered(self, request: Request, response: Response, frame: int) -> None:
         facts: dict[str, Any] = {"status": response.status}
         if "json" in response.headers.get("content-type", "") and len(response.body) <= MAX_CONTENT:
-            facts["body"] = plain(json.loads(response.body))
+            with suppress(ValueError, RecursionError):
+                facts["body"] = plain(json.loads(response.body))
         name = f"{response.status} to {request.name}"
         self._trace.event(frame, False, request.interface, name, request.ue, facts)
 
 
-_Handler = Callable[[Request], Response]
-
-
-class _Table:
-    """The routes of the functions behind one address."""
-
-    def __init__(self, functions: Iterable[Function]) -> None:
-        self._routes: dict[str, list[tuple[str, list[str], Function, _Handler]]] = {}
-        for function in functions:
-            for name, handler in function.routes.items():
-                method, _, template = name.partition(" ")
-                row = (method, template.split("/"), function, handler)
-                self._routes.setdefault(template.split("/")[1], []).append(row)
-
-    def find(self, request: Request) -> tuple[Function, _Handler] | tuple[None, None]:
-        """The function and handler for a request, which gets its name, interface and path parameters."""
-        path = request.path.split("/")
-        for method, template, function, handler in self._routes.get(path[1] if len(path) > 1 else "", ()):
-            if method == request.method and len(template) == len(path):
-                pairs = list(zip(template, path, strict=True))
-                if all(want == given for want, given in pairs if not want.startswith("{")):
-                    request.params = {w[1:-1]: unquote(g) for w, g in pairs if w.startswith("{")}
-                    request.name, request.interface = f"{method} {'/'.join(template)}", function.interface
-                    return function, handler
-        return None, None
-
-
-def _decode(request: Request) -> Response | None:
-    """Fill in `content` and `parts`; the refusal when that cannot be done."""
-    if not request.body:
-        return None
-    if len(request.body) > MAX_CONTENT:
-        return problem(413, "INVALID_MSG_FORMAT", f"more than {MAX_CONTENT} octets")
-    kind = request.headers.get("content-type", "")
-    try:
-        text = request.body
-        if kind.lower().startswith("multipart/"):
-            request.parts = split_parts(kind, request.body)
-            text = request.parts[0].body
-        request.content = json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        return problem(400, "INVALID_MSG_FORMAT", printable(str(error), 200))
-    return None
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+def snssai_json(snssai: tuple[int, int | None]) -> dict[str, Any]:
+    """An S-NSSAI as JSON (TS 29.571 clause 5.4.4.2)."""
+    sst, sd = snssai
+    return {"sst": sst} | ({} if sd is None else {"sd": f"{sd:06X}"})
 
 
 def _facts(request: Request, more: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,10 +4,57 @@ import uuid
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from drivers.sbi import Request, Response, answer, problem
+from drivers.sbi import Request, Response, answer, content_of, problem
 
 _UECM = "/nudm-uecm/v1/{supi}/registrations/amf-3gpp-access"
 _SDM = "/nudm-sdm/v2/{supi}"
+
+SLICE_DATA = tuple(f"GET {_SDM}{name}" for name in ("", "/am-data", "/nssai", "/smf-select-data"))
+"""What tells a consumer the slices of a subscriber."""
+
+
+def gpsi(supi: str) -> str:
+    """The GPSI of a subscriber of the lab (TS 29.571 clause 5.3.2)."""
+    return f"msisdn-{supi[-10:]}"
+
+
+def snssai_key(snssai: dict[str, Any]) -> str:
+    """An S-NSSAI as the key of a map (TS 29.571 clause 5.4.4.2)."""
+    return "-".join(str(snssai[name]) for name in ("sst", "sd") if name in snssai)
+
+
+def subscribed(
+    normal: Response,
+    supi: str,
+    default: Sequence[dict[str, Any]],
+    more: Sequence[dict[str, Any]],
+    authenticated: Sequence[dict[str, Any]],
+) -> Response:
+    """An answer to one of `SLICE_DATA` for somebody with other slices, of which some need NSSAA
+    (TS 29.503 clause 6.1.6.2.2); what is no subscription data stays as it is.
+    """
+    data = content_of(normal)
+    if normal.status != 200 or not data:
+        return normal
+    keys = [snssai_key(one) for one in (*default, *more)]
+    nssai: dict[str, Any] = {"defaultSingleNssais": list(default)}
+    nssai |= {"singleNssais": list(more)} if more else {}
+    additional = {snssai_key(one): {"requiredAuthnAuthz": True} for one in authenticated}
+    nssai |= {"additionalSnssaiData": additional} if additional else {}
+
+    def change(part: Any) -> None:
+        if not isinstance(part, dict):
+            return
+        if "nssai" in part:
+            part |= {"nssai": nssai, "gpsis": [gpsi(supi)]}
+        infos = part.get("subscribedSnssaiInfos")
+        if isinstance(infos, dict) and infos:
+            part["subscribedSnssaiInfos"] = dict.fromkeys(keys, next(iter(infos.values())))
+        for name in ("amData", "smfSelData"):
+            change(part.get(name))
+
+    change(data)
+    return answer(200, nssai if "defaultSingleNssais" in data else data)
 
 
 class Udm:
@@ -19,7 +66,7 @@ class Udm:
         self._supis = supis
         self._registered: dict[str, dict[str, Any]] = {}
         nssai = {"defaultSingleNssais": list(slices)}
-        keys = ["-".join(str(value) for value in s.values()) for s in slices]
+        keys = [snssai_key(one) for one in slices]
         dnns = {"dnnInfos": [{"dnn": dnn, "defaultDnnIndicator": True}]}
         self._sets: dict[str, dict[str, Any]] = {
             "nssai": nssai,
@@ -65,7 +112,7 @@ class Udm:
 
     def _subscription(self, supi: str) -> dict[str, Any]:
         ambr = {"uplink": "1 Gbps", "downlink": "1 Gbps"}
-        return {"gpsis": [f"msisdn-{supi[-10:]}"], "subscribedUeAmbr": ambr, "nssai": self._nssai}
+        return {"gpsis": [gpsi(supi)], "subscribedUeAmbr": ambr, "nssai": self._nssai}
 
     def _am_data(self, request: Request) -> Response:
         return self._known(request, answer(200, self._subscription(request.params["supi"])))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from assay.errors import LabError
-from drivers.lifecycle.product import Product, Setting, end
+from drivers.lifecycle.product import Product, Setting, Vitals, end, resident_kib
 
 
 class CommandProduct(Product):
@@ -27,6 +27,7 @@ class CommandProduct(Product):
         self._start, self._ready, self._ready_s = tuple(start), ready, ready_s
         self._process: subprocess.Popen[bytes] | None = None
         self._extra: tuple[str, ...] = ()
+        self._exits = 0
 
     @property
     def running(self) -> bool:
@@ -63,4 +64,14 @@ class CommandProduct(Product):
         """End the process and the group it leads."""
         process, self._process = self._process, None
         if process is not None:
+            self._exits += process.poll() is not None
             end(process)
+
+    def vitals(self) -> Vitals:
+        """The process, and its memory with that of its children."""
+        process = self._process
+        if process is None:
+            return Vitals(None, self._exits)
+        if process.poll() is not None:
+            return Vitals(None, self._exits + 1)
+        return Vitals(process.pid, self._exits, resident_kib(process.pid))

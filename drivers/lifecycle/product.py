@@ -6,7 +6,6 @@ import subprocess
 import tempfile
 import threading
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,10 +13,10 @@ from pathlib import Path
 from typing import IO
 
 from assay.errors import LabError
+from drivers.log import MAX_LINE, Lines, printable
 
-MAX_LINES = 2000
-MAX_LINE = 2000
 COMMAND_S = 60.0
+MAX_TAKEN = 2000
 
 
 @dataclass(frozen=True)
@@ -27,6 +26,19 @@ class Setting:
     run: tuple[str, ...]
     values: tuple[str, ...]
     restart: bool
+    read: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Vitals:
+    """What is seen of the product's process: None for what is not, or when it is not there.
+
+    `exits` counts how often it ended, or gave way to another process, although nobody had told it to.
+    """
+
+    pid: int | None = None
+    exits: int = 0
+    resident_kib: int | None = None
 
 
 class Product(ABC):
@@ -37,7 +49,7 @@ class Product(ABC):
 
     def __init__(self, words: Mapping[str, str], settings: Mapping[str, Setting], folder: Path) -> None:
         self._words, self._settings, self._folder = dict(words), dict(settings), folder
-        self._lines: deque[str] = deque(maxlen=MAX_LINES)
+        self.log = Lines()
 
     @property
     @abstractmethod
@@ -56,12 +68,13 @@ class Product(ABC):
         """Let go of it at the end of a run; what we did not start is left as it was found."""
         self.stop()
 
+    def vitals(self) -> Vitals:
+        """How its process is doing, as far as that can be seen from here; safe to ask from any thread."""
+        return Vitals()
+
     def take_lines(self) -> list[str]:
-        """What the product has said since the last call, at most the last `MAX_LINES` lines."""
-        taken = []
-        while self._lines:
-            taken.append(self._lines.popleft())
-        return taken
+        """What the product has said since the last call, at most the last `MAX_TAKEN` lines."""
+        return self.log.take(MAX_TAKEN)
 
     def settings(self) -> dict[str, tuple[str, ...]]:
         """The settings that can be changed, with the values they may take."""
@@ -83,42 +96,28 @@ class Product(ABC):
     def _listen(
         self, command: Sequence[str], on_line: Callable[[str | None], None]
     ) -> subprocess.Popen[bytes]:
-        """Start a process whose lines a thread keeps and tells, and None at its end."""
-        try:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                cwd=self._folder,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise LabError(f"the command {command[0]} could not be started: {error.strerror}") from error
-
-        def read(stream: IO[bytes]) -> None:
-            with stream:
-                while line := stream.readline(MAX_LINE):
-                    text = printable(line)
-                    self._lines.append(text)
-                    on_line(text)
-            on_line(None)
-
-        if process.stdout is not None:
-            threading.Thread(target=read, args=(process.stdout,), daemon=True).start()
-        return process
+        return listen(command, self._folder, self.log, on_line, stderr=subprocess.STDOUT)
 
     def _fill(self, words: Sequence[str], **more: str) -> list[str]:
-        known = self._words | more
-        filled = []
-        for word in words:
-            for name, value in known.items():
-                word = word.replace("{" + name + "}", value)
-            filled.append(word)
-        return filled
+        return fill(words, self._words | more)
+
+    def read(self, name: str) -> str:
+        """A setting as the product tells it, "" where it cannot be asked; LabError without an answer."""
+        words = self._settings[name].read
+        if words is None:
+            return ""
+        code, text = self._output(words)
+        if code:
+            raise LabError(f"{name} could not be read: {text}")
+        return text
 
     def _run(self, words: Sequence[str], **more: str) -> str:
         """Run one command; empty when it ended with 0, else what it said."""
+        code, text = self._output(words, **more)
+        return f"{self._fill(words[:1])[0]} ended with {code}: {text}" if code else ""
+
+    def _output(self, words: Sequence[str], **more: str) -> tuple[int, str]:
+        """Run one command; its exit code and the last of what it said."""
         command = self._fill(words, **more)
         # a file and no pipe: a daemon that inherits the output would keep a pipe open for ever
         with tempfile.TemporaryFile() as output:
@@ -133,11 +132,49 @@ class Product(ABC):
                     check=False,
                 )
             except (OSError, subprocess.TimeoutExpired) as error:
-                return f"{command[0]}: {error}"
-            if done.returncode == 0:
-                return ""
+                return -1, str(error)
             output.seek(max(output.tell() - 200, 0))
-            return f"{command[0]} ended with {done.returncode}: {printable(output.read(200))}"
+            return done.returncode, printable(output.read(200))
+
+
+def fill(words: Sequence[str], known: Mapping[str, str]) -> list[str]:
+    """Words with {name} replaced by what it stands for."""
+    filled = []
+    for word in words:
+        for name, value in known.items():
+            word = word.replace("{" + name + "}", value)
+        filled.append(word)
+    return filled
+
+
+def listen(
+    command: Sequence[str], folder: Path, log: Lines, on_line: Callable[[str | None], None], *, stderr: int
+) -> subprocess.Popen[bytes]:
+    """Start a process whose lines a thread keeps in `log` and tells, and None at its end."""
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            cwd=folder,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise LabError(f"the command {command[0]} could not be started: {error.strerror}") from error
+
+    def read(stream: IO[bytes]) -> None:
+        skipping = False
+        with stream:
+            while line := stream.readline(MAX_LINE):
+                if not skipping:
+                    on_line(log.add(line))
+                skipping = not line.endswith(b"\n")  # the rest of a line that is too long
+        on_line(None)
+
+    if process.stdout is not None:
+        threading.Thread(target=read, args=(process.stdout,), daemon=True).start()
+    return process
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
@@ -150,7 +187,15 @@ def end(process: subprocess.Popen[bytes]) -> None:
             return
 
 
-def printable(octets: bytes) -> str:
-    """Output of a product made harmless for logs and terminals, one line, bounded."""
-    text = octets[:MAX_LINE].decode("utf-8", "replace").strip()
-    return "".join(c if c.isprintable() else "?" for c in text)
+def resident_kib(pid: int) -> int | None:
+    """Resident memory in KiB of a local process and all below it, shared pages each time; None if gone."""
+    total: int | None = None
+    left = [pid]
+    while left:
+        process = Path("/proc", str(left.pop()))
+        with suppress(OSError, ValueError, IndexError):  # it may end while it is looked at
+            pages = int((process / "statm").read_text().split()[1])
+            total = (total or 0) + pages * os.sysconf("SC_PAGE_SIZE") // 1024
+            for task in (process / "task").iterdir():
+                left += [int(child) for child in (task / "children").read_text().split()]
+    return total

@@ -17,6 +17,7 @@ from drivers.sbi.frames import (
     header_block,
 )
 from drivers.sbi.messages import (
+    MAX_CONTENT,
     Address,
     Hold,
     Later,
@@ -26,6 +27,8 @@ from drivers.sbi.messages import (
     Request,
     Response,
     answer,
+    content_of,
+    decode,
     join_parts,
     keep,
     printable,
@@ -33,6 +36,7 @@ from drivers.sbi.messages import (
     split_parts,
     tls_context,
 )
+from drivers.sbi.routing import Table
 from drivers.sbi.server import Server
 
 __all__ = [
@@ -43,6 +47,7 @@ __all__ = [
     "GOAWAY",
     "HEADERS",
     "MAGIC",
+    "MAX_CONTENT",
     "PING",
     "RST_STREAM",
     "SETTINGS",
@@ -57,7 +62,10 @@ __all__ = [
     "Request",
     "Response",
     "Server",
+    "Table",
     "answer",
+    "content_of",
+    "decode",
     "frame",
     "header_block",
     "join_parts",

@@ -5,8 +5,8 @@ import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import Iterable
-from concurrent.futures import CancelledError
+from collections.abc import Callable, Iterable
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 
 import h2.events
@@ -41,6 +41,7 @@ from drivers.sbi.frames import (
 )
 from drivers.sbi.messages import Address, Limits
 
+Tell = Callable[[int, Answer | None], None]
 UNSETTLED = 100  # streams that every peer should take (RFC 9113 clause 6.5.2)
 
 
@@ -49,10 +50,15 @@ class _Call:
     fields: list[Field]
     body: bytes
     future: "asyncio.Future[Answer | None]"
+    tell: "Tell"
     stream: int = 0
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     content: bytearray = field(default_factory=bytearray)
+
+    def sent(self, number: int) -> None:
+        """The request is about to leave as this frame."""
+        self.tell(number, None)
 
     def end(self, result: Answer | None) -> None:
         """None: the peer promised that it did not look at the request."""
@@ -82,8 +88,8 @@ class _Outbound(Connection):
     def usable(self) -> bool:
         return not (self.done or self.ended or self.transport.is_closing())
 
-    async def ask(self, fields: list[Field], body: bytes) -> Answer | None:
-        call = _Call(fields, body, self.loop.create_future())
+    async def ask(self, fields: list[Field], body: bytes, tell: Tell) -> Answer | None:
+        call = _Call(fields, body, self.loop.create_future(), tell)
         self.queue.append(call)
         self._start()
         try:
@@ -113,7 +119,7 @@ class _Outbound(Connection):
             if call.body:
                 self.unsent[call.stream] = call.body
                 self.pump(call.stream)
-            self.flush()
+            self.flush(call.sent)
         if self.ended and not self.calls:
             self.shut()
 
@@ -135,7 +141,9 @@ class _Outbound(Connection):
                 call.end(Reply(call.status, call.headers, bytes(call.content[: self.limits.body])))
         elif isinstance(event, h2.events.StreamEnded):
             del self.calls[call.stream]
-            call.end(Reply(call.status, call.headers, bytes(call.content)))
+            reply = Reply(call.status, call.headers, bytes(call.content))
+            call.tell(self.last, reply)
+            call.end(reply)
             if self.unsent.pop(call.stream, None):  # answered before it had all of the request
                 self.h2.reset_stream(call.stream, ErrorCodes.CANCEL)
         elif isinstance(event, h2.events.StreamReset):
@@ -203,8 +211,12 @@ class Client:
         headers: Iterable[tuple[str, str]] = (),
         body: bytes = b"",
         timeout: float,
+        tell: Tell = lambda frame, answer: None,
     ) -> Answer:
         """What the peer did within `timeout` seconds; a body beyond the limit is cut.
+
+        `tell` is called in the client's thread with the number of the frame that carries the request and
+        None, right before it leaves, and with that of the last frame of a whole answer and the answer.
 
         Nothing is checked before it is sent, so that an invalid request can be made. A request is repeated,
         once and on a new connection, only where GOAWAY says that it was not looked at.
@@ -212,31 +224,50 @@ class Client:
         Raises:
             LabError: the network did not carry the connection, or this client is closed.
         """
+        try:
+            under_way = self.start(method, path, headers=headers, body=body, timeout=timeout, tell=tell)
+            return under_way.result(timeout + 10)
+        except CancelledError:
+            raise LabError("this SBI client was closed under a request") from None
+
+    def start(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+        timeout: float,
+        tell: Tell = lambda frame, answer: None,
+        authority: str = "",
+    ) -> "Future[Answer]":
+        """What `request` does, without waiting for it; to cancel it resets its stream.
+
+        `authority` is what the request says instead of the address it goes to.
+        """
         if self._closed:
             raise LabError("this SBI client is closed")
         host, port = self.address
+        authority = authority or (f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
         fields = [
             (b":method", method.encode("latin-1")),
             (b":scheme", b"https" if self.tls else b"http"),
-            (b":authority", f"{host}:{port}".encode()),
+            (b":authority", authority.encode()),
             (b":path", path.encode("latin-1")),
             *((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers),
         ]
         if body and not any(name == b"content-length" for name, _ in fields):
             fields.append((b"content-length", str(len(body)).encode()))
-        try:
-            return self._loop.run(self._request(fields, body, timeout), timeout + 10)
-        except CancelledError:
-            raise LabError("this SBI client was closed under a request") from None
+        return self._loop.start(self._request(fields, body, timeout, tell))
 
-    async def _request(self, fields: list[Field], body: bytes, timeout: float) -> Answer:
+    async def _request(self, fields: list[Field], body: bytes, timeout: float, tell: Tell) -> Answer:
         try:
             async with asyncio.timeout(timeout):
                 for _ in range(2):
                     connection = await self._connected()
                     if not isinstance(connection, _Outbound):
                         return connection
-                    result = await connection.ask(fields, body)
+                    result = await connection.ask(fields, body, tell)
                     if result is not None:
                         return result
         except TimeoutError:

@@ -5,6 +5,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Collection, Coroutine
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, cast
 
@@ -58,8 +59,11 @@ class Loop:
         self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
         self.loop.close()
 
+    def start(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
+        return asyncio.run_coroutine_threadsafe(work, self.loop)
+
     def run(self, work: Coroutine[Any, Any, T], within: float) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(within)
+        return self.start(work).result(within)
 
     def stop(self) -> None:
         if self._thread.is_alive():

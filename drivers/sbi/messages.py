@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from drivers.sbi.server import Inbound
 
 MAX_PARTS = 8
+MAX_CONTENT = 64 << 10  # octets of JSON, parts included
 Address = tuple[str, int]
 T = TypeVar("T")
 
@@ -66,9 +67,11 @@ class Request:
     interface: str
     name: str
     ue: str = ""
+    supi: str = ""  # of the subscriber it is about
     params: Mapping[str, str] = field(default_factory=dict)
     content: Any = None  # the decoded JSON
     parts: Sequence[Part] = ()
+    target: str = ""  # path and query as they came
     _channel: "Inbound | None" = field(default=None, repr=False)
 
 
@@ -105,6 +108,15 @@ def answer(
     if content is None:
         return Response(status, headers)
     return Response(status, {**headers, "content-type": kind}, json.dumps(content).encode())
+
+
+def content_of(response: Response) -> dict[str, Any]:
+    """The JSON object in an answer, empty where there is none."""
+    try:
+        content = json.loads(response.body) if len(response.body) <= MAX_CONTENT else None
+    except (ValueError, RecursionError):
+        content = None
+    return content if isinstance(content, dict) else {}
 
 
 def problem(status: int, cause: str, detail: str = "") -> Response:
@@ -155,6 +167,28 @@ def join_parts(parts: Sequence[Part], boundary: str = "assay-part") -> tuple[str
         head = "".join(f"{name}: {value}\r\n" for name, value in part.headers.items())
         out.append(f"--{boundary}\r\n{head}\r\n".encode("latin-1") + part.body + b"\r\n")
     return f"multipart/related; boundary={boundary}", b"".join(out) + f"--{boundary}--\r\n".encode()
+
+
+def decode(request: Request) -> Response | None:
+    """Fill in `content` and `parts`; the refusal when that cannot be done."""
+    if not request.body:
+        return None
+    if len(request.body) > MAX_CONTENT:
+        return problem(413, "INVALID_MSG_FORMAT", f"more than {MAX_CONTENT} octets")
+    kind = request.headers.get("content-type", "")
+    try:
+        text = request.body
+        if kind.lower().startswith("multipart/"):
+            request.parts = split_parts(kind, request.body)
+            text = request.parts[0].body
+        request.content = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        return problem(400, "INVALID_MSG_FORMAT", printable(str(error), 200))
+    return None
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def tls_context(

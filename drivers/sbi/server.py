@@ -99,6 +99,7 @@ class Inbound(Connection):
             self.last,
             self.interface,
             printable(f"{method} {path}", 200),
+            target=target,
             _channel=self,
         )
 
