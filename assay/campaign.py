@@ -15,7 +15,7 @@ from assay.case import Case, from_json, to_json
 from assay.errors import UsageError
 from assay.verdict import SEVERITY, Outcome, Verdict, failed, inconclusive
 
-SCHEMA = 1
+SCHEMA = 2
 MAX_RECORD = 64 << 20
 
 
@@ -38,6 +38,7 @@ class Attempt:
     seen: Mapping[str, Any]
     loss: str = ""
     loss_ref: str = ""
+    wide: bool = False  # the loss was one that other UEs feel too
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,18 @@ def judge(record: Record) -> Verdict:
     if lost:
         again = "the repetition went well" if len(record.attempts) > 1 else "it could not be repeated"
         return inconclusive(f"{lost[0].loss} after the stimulus, once; {again}", *refs)
+    exits = vital(record, "before", "exits"), vital(record, "after", "exits")
+    if verdicts[-1].outcome is Outcome.PASS and (exits[1] or 0) > (exits[0] or 0):
+        return inconclusive("all went well, but meanwhile the product's process ended by itself")
     return verdicts[-1]
+
+
+def vital(record: Record, when: str, what: str) -> int | None:
+    """A number that a record has of the product's process "before" or "after" it, None where it has none."""
+    found: Any = record.conditions
+    for key in ("vitals", when, what):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found if isinstance(found, int) else None
 
 
 def _judge_one(bound: Case[Any], facts: Mapping[str, Any]) -> Verdict:
@@ -171,6 +183,12 @@ class Campaign:
     def folder(self, planned: Planned) -> Path:
         """Where a variant's record and evidence are."""
         return self.path / "records" / planned.spec / planned.slug / planned.variant
+
+    def clear(self, planned: Planned) -> None:
+        """Remove what an earlier probe of a variant left, so that nothing lies there that no record names."""
+        for path in self.folder(planned).glob("*"):
+            if path.is_file():
+                path.unlink()
 
     def write(self, planned: Planned, record: Record) -> None:
         """Write a record, last of all its files, so that a record that is there is complete."""

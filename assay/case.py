@@ -133,6 +133,8 @@ def unclear(events: Iterable[Event]) -> Verdict | None:
     for event in events:
         if event.received and event.name.startswith("UNDECODABLE"):
             return inconclusive(f"the product sent what cannot be decoded ({event.name})", event.ref)
+        if event.received and event.name.startswith("UNKNOWN SUBSCRIBER"):
+            return inconclusive(f"the product asked for whom nobody can tell ({event.name})", event.ref)
         if event.name.startswith("NOT SENT"):
             return inconclusive("the connection was gone before the bench could send")
     return None

@@ -32,7 +32,7 @@ class Variant(Model):
     rule_proposed: bool = False  # the decision rule is ours, not 3GPP's
     beyond_procedure: bool = False
     disruptive: bool = False
-    isolation: Literal["ue", "association", "product"] | None = None
+    isolation: Literal["ue", "association", "ausf", "product"] | None = None
     applicability: Text | None = None
     feature: Text | None = None  # key of the profile's `features` that decides the applicability
     steps: tuple[Text, ...]

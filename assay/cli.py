@@ -62,6 +62,11 @@ def main() -> None:
 @click.option("--out", type=EXISTING, help="Folder of the campaign (default: campaigns/<time>).")
 @click.option("--fault", "faults", multiple=True, help="Switch a seeded fault of an emulated product on.")
 @click.option("--resume", is_flag=True, help="Continue the campaign in --out.")
+@click.option(
+    "--overlap",
+    type=click.IntRange(1, 256),
+    help="How many variants may run side by side (default: the profile's; 1: one after the other).",
+)
 def run(
     profile: Path,
     specs: tuple[str, ...],
@@ -69,6 +74,7 @@ def run(
     out: Path | None,
     faults: tuple[str, ...],
     resume: bool,
+    overlap: int | None,
 ) -> int:
     """Run test cases against the product of PROFILE and judge what was recorded.
 
@@ -90,7 +96,7 @@ def run(
         file = sys.modules[probe.__module__].__file__
         nodes.append(f"{file}::{probe.__name__}[{one.variant}]")
     click.echo(f"{len(planned)} variants of {len({p.case for p in planned})} test cases, records in {out}")
-    stopped = run_pytest(nodes, profile, out, faults, resume)
+    stopped = run_pytest(nodes, profile, out, faults, resume, overlap)
     if not (out / "campaign.json").exists():
         return stopped or 2
     code = table(Campaign.open(out))
@@ -106,6 +112,7 @@ def run(
 
 def table(campaign: "Campaign") -> int:
     """Print one line a variant and the worst of each case; the exit code of the campaign."""
+    from assay import findings
     from assay.campaign import exit_code
 
     results = list(campaign.results())
@@ -119,6 +126,8 @@ def table(campaign: "Campaign") -> int:
             seconds = f"{r.record.seconds:6.1f} s" if r.record else " " * 8
             line = f"  {r.planned.variant.ljust(width + 2)}{coloured(r.verdict.outcome, 15)}{seconds}  "
             click.echo(line + plain(r.verdict.reason))
+    for found in findings.of(campaign, results):
+        click.echo(f"{click.style('note', fg='yellow')}  {plain(found)}")
     counts = Counter(outcomes)
     click.echo("\n" + ", ".join(f"{counts[o]} {o}" for o in Outcome if counts[o]))
     return exit_code(outcomes)

@@ -5,12 +5,16 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from assay import catalogue, plan
 from assay import profile as profiles
 from assay.errors import AssayError
 from assay.profile import Profile
 from assay.verdict import Outcome
+
+if TYPE_CHECKING:
+    from assay.lab import Lab
 
 
 @dataclass(frozen=True)
@@ -73,10 +77,34 @@ def _product(path: Path, profile: Profile) -> Iterator[Finding]:
     try:
         lab.open()
         yield Finding("the product answers on N2 (NG Setup)")
+        yield from _neighbours(profile, lab)
     except AssayError as error:
         yield Finding(str(error), bad=True)
     finally:
         lab.close()
+
+
+def _neighbours(profile: Profile, lab: "Lab") -> Iterator[Finding]:
+    """Whom the product has found; who is asked only when a UE registers is not asked here."""
+    peers = lab.bench.peers if lab.bench is not None else None
+    if lab.bench is None or peers is None:
+        return
+    seconds, entrance = profile.timers.answer_s, "scp" if peers.whole else "nrf"
+    if entrance in profile.peers and not peers.asked:
+        lab.bench.trace.wait(lambda e: e.received and " /" in e.name, within=seconds)
+    if entrance in profile.peers and not peers.asked:
+        where = f"give the product {peers.uri(entrance)} as its {entrance.upper()}"
+        yield Finding(f"{entrance}: the product asked nothing in {seconds:g} s: {where}", note=True)
+    what, names = ("core", profile.core) if peers.whole else ("peer", profile.peers)
+    for name in filter(peers.plays, names):
+        if name in peers.asked:
+            yield Finding(f"{what} {name}: the product found it ({peers.asked[name]})")
+        elif name in peers.sought:
+            yield Finding(f"{what} {name}: the product looked for it at the NRF, and did not ask it yet")
+        elif name != entrance:
+            yield Finding(f"{what} {name}: not asked yet, which may take a UE that registers", note=True)
+    if peers.trouble:
+        yield Finding(peers.trouble, bad=True)
 
 
 def _cases(profile: Profile) -> Iterator[Finding]:

@@ -19,3 +19,11 @@ class LabError(AssayError):
 
 class UndeclaredError(LabError):
     """Traffic to an address that the profile does not declare was refused before a byte left."""
+
+
+class UnseenError(LabError):
+    """The bench cannot see, or cannot alter, what a test case is about: nothing can be decided."""
+
+
+class UnrestoredError(LabError):
+    """The product could not be put back as it was: nothing more is run on it."""

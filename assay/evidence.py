@@ -1,18 +1,22 @@
 """The trace of a variant: every frame that crossed the bench, the events in it, and waiting for them."""
 
+import itertools
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from assay.case import Event
+from assay.errors import LabError
 
 CAPTURE = "capture.pcapng"
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes.fromhex("000000040000000000")  # RFC 9113 clause 3.4
 
 MAX_FRAMES = 10_000
 MAX_OCTETS = 64 << 20
+TIMER_S = 2.0  # an answer that takes longer waits for a timer of the product
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,10 @@ class Frame:
     comment: str = ""
 
 
+class Stopped(LabError):  # noqa: N818 - what happened, no error
+    """The run was stopped while a probe waited."""
+
+
 class Trace:
     """What the bench sent and received, in one order over all interfaces; safe to use from any thread.
 
@@ -47,6 +55,7 @@ class Trace:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
+        self._stopped = False
         self.begin()
 
     def begin(self) -> None:
@@ -59,6 +68,20 @@ class Trace:
             self._opened: set[Flow] = set()
             self._octets = 0
             self.overflow = ""
+            self.imposed = 0.0  # seconds that had to pass in full, or in which a timer of the product ran
+
+    def stop(self) -> None:
+        """Let whoever waits, now or later, raise `Stopped`."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    def _pause(self, seconds: float) -> None:
+        if self._stopped:
+            raise Stopped("the run was stopped")
+        self._changed.wait(seconds)
+        if self._stopped:
+            raise Stopped("the run was stopped")
 
     @property
     def now(self) -> float:
@@ -127,28 +150,119 @@ class Trace:
 
     def wait(self, match: Callable[[Event], bool], *, mark: int = 0, within: float) -> Event | None:
         """The first event after `mark` that matches, or None when `within` seconds pass without one."""
-        deadline = time.monotonic() + within
+        began = time.monotonic()
+        deadline = began + within
         with self._changed:
             seen = mark
             while True:
                 while seen < len(self._events):
                     if match(self._events[seen]):
+                        waited = time.monotonic() - began
+                        self.imposed += waited if waited > TIMER_S else 0.0
                         return self._events[seen]
                     seen += 1
                 left = deadline - time.monotonic()
                 if left <= 0 or self.overflow:
+                    self.imposed += time.monotonic() - began
                     return None
-                self._changed.wait(left)
+                self._pause(left)
 
     def quiet(self, seconds: float, *, within: float) -> bool:
         """Wait until nothing was received for `seconds`; False when it never was quiet `within` that time."""
-        deadline = time.monotonic() + within
+        began = time.monotonic()
+        deadline = began + within
         with self._changed:
             while True:
                 last = next((e.at for e in reversed(self._events) if e.received), 0.0)
                 rest = seconds - (self.now - last)
                 if rest <= 0:
+                    self.imposed += min(seconds, time.monotonic() - began)
                     return True
                 if time.monotonic() + rest > deadline:
                     return False
-                self._changed.wait(rest)
+                self._pause(rest)
+
+
+MAX_WAITING = 4096
+
+
+class Switchboard(Trace):
+    """Sorts what crosses connections that several variants share into the traces of those variants.
+
+    Whose a frame is comes out with the first event of its HTTP/2 stream: until then it waits here. The `ue`
+    of such an event is "<lane>:<label>"; what belongs to no UE goes to every lane. Numbers of frames are the
+    switchboard's own: each lane has its own place for a frame, and its events refer to that.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lanes: dict[str, Trace] = {}
+        self._numbers = itertools.count(1)
+        self._waiting: OrderedDict[tuple[Flow, int], list[tuple[int, bool, bytes]]] = OrderedDict()
+        self._owners: OrderedDict[tuple[Flow, int], tuple[str, ...]] = OrderedDict()
+        self._streams: OrderedDict[int, tuple[Flow, int]] = OrderedDict()  # of a frame
+        self._placed: OrderedDict[int, dict[str, int]] = OrderedDict()
+        self._sorting = threading.RLock()
+
+    def join(self, lane: str, trace: Trace) -> None:
+        """Let a lane take part."""
+        with self._sorting:
+            self._lanes[lane] = trace
+
+    def leave(self, lane: str) -> None:
+        """Let a lane go."""
+        with self._sorting:
+            self._lanes.pop(lane, None)
+
+    def frame(self, flow: Flow, received: bool, data: bytes, *, stream: int = 0, ppid: int = 0) -> int:
+        """Keep one frame of HTTP/2 until its stream belongs to somebody; its number here."""
+        with self._sorting:
+            number = next(self._numbers)
+            http = 0 if data.startswith(PREFACE[:3]) else int.from_bytes(data[5:9], "big") & 0x7FFFFFFF
+            key = (flow, http)
+            _keep(self._streams, number, key)
+            if not http:
+                self._place(tuple(self._lanes), flow, (number, received, data))
+            elif (owners := self._owners.get(key)) is not None:
+                self._place(owners, flow, (number, received, data))
+            else:
+                _keep(self._waiting, key, [*self._waiting.pop(key, ()), (number, received, data)])
+            return number
+
+    def _place(self, lanes: tuple[str, ...], flow: Flow, frame: tuple[int, bool, bytes]) -> None:
+        number, received, data = frame
+        traces = {lane: self._lanes[lane] for lane in lanes if lane in self._lanes}
+        places = {lane: trace.frame(flow, received, data) for lane, trace in traces.items()}
+        _keep(self._placed, number, places)
+
+    def event(
+        self,
+        frame: int,
+        received: bool,
+        interface: str,
+        name: str,
+        ue: str = "",
+        facts: Mapping[str, Any] | None = None,
+    ) -> Event:
+        """Add an event to the trace of the lane that `ue` names, or to all."""
+        with self._sorting:
+            lane, _, label = ue.rpartition(":")
+            lanes = (lane,) if lane else tuple(self._lanes)
+            key = self._streams.get(frame)
+            if key is not None and key[1]:
+                for waiting in self._waiting.pop(key, ()):
+                    self._place(lanes, key[0], waiting)
+                _keep(self._owners, key, lanes)
+            places = self._placed.get(frame, {})
+            found = Event(0.0, received, interface, name, "", label, dict(facts or {}))
+            for one in lanes:
+                if one in self._lanes:
+                    place = places.get(one, 0)
+                    found = self._lanes[one].event(place, received, interface, name, label, facts)
+            return found
+
+
+def _keep(store: "OrderedDict[Any, Any]", key: Any, value: Any) -> None:
+    store[key] = value
+    while len(store) > MAX_WAITING:
+        store.popitem(last=False)

@@ -4,23 +4,28 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assay.errors import LabError, UsageError
-from assay.evidence import Trace
+from assay.evidence import Frame, Switchboard, Trace
 from assay.profile import N2, Command, Manual, Profile, Service, secret
 
 if TYPE_CHECKING:
     from drivers.bench import AmfBench
+    from drivers.emulated.peers import Peers
+    from drivers.interfaces import Slices, Subscriber
     from drivers.lifecycle.product import Product
-    from drivers.wire import WireCapture
+    from drivers.log import LogReader
+    from drivers.wire import WireCapture, WirePacket
 
 
 @contextlib.contextmanager
@@ -41,6 +46,30 @@ def locked(profile: Profile) -> Iterator[None]:
         os.close(handle)
 
 
+class Wire:
+    """One recording of the wire for all lanes: it begins with the first of them and ends with the last."""
+
+    def __init__(self, capture: "WireCapture") -> None:
+        self._capture, self._marks, self._lock = capture, dict[str, int](), threading.Lock()
+
+    def start(self, lane: str) -> None:
+        """Record for a lane from now on."""
+        with self._lock:
+            if not self._marks:
+                self._capture.start()
+            self._marks[lane] = self._capture.mark()
+
+    def stop(self, lane: str, frames: Sequence[Frame]) -> "list[WirePacket]":
+        """What was recorded for a lane: its associations, and every connection to the peers."""
+        ports = {f.flow.bench[1] for f in frames if f.flow is not None and f.flow.transport == "sctp"}
+        found = self._capture.since(self._marks[lane], frames, sctp=ports)
+        with self._lock:
+            del self._marks[lane]
+            if not self._marks:
+                self._capture.stop()
+        return found
+
+
 def unmanaged(name: str, value: str) -> str:
     """Why a setting cannot be changed where somebody else holds the product."""
     return "the profile's lifecycle is manual"
@@ -53,11 +82,13 @@ class Lab:
         if faults and not (isinstance(profile.lifecycle, Command) and profile.lifecycle.faults):
             raise UsageError(f"--fault: the product of {path} has no seeded faults (lifecycle.faults)")
         self.path, self.profile, self.faults = path, profile, faults
-        self.trace = Trace()
+        self.switchboard = Switchboard()
         self.broken = ""
         self.bench: AmfBench | None = None
         self.product: Product | None = None
-        self.wire: WireCapture | None = None
+        self.wire: Wire | None = None
+        self._lane: Callable[[str], AmfBench] | None = None
+        self._words: dict[str, str] = {}
         self._stack = contextlib.ExitStack()
 
     def open(self) -> None:
@@ -79,11 +110,13 @@ class Lab:
         from drivers.bench import AmfBench
         from drivers.codecs import ngap
         from drivers.codecs.nas import Plmn
-        from drivers.emulated.peers import Peers
-        from drivers.interfaces import Concealment, Subscriber
+        from drivers.emulated.consumer import Consumer
+        from drivers.interfaces import Concealment, Slices, Subscriber
         from drivers.n2 import Cell, Gnb
 
         profile, beside = self.profile, self.path.parent
+        state = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="assay-"))
+        self._words = {"python": sys.executable, "state": state, "profile": str(beside.resolve())}
         lab = profile.subscribers
         k, opc = (self._key(name, reference) for name, reference in (("k", lab.k), ("opc", lab.opc)))
         first, digits = int(lab.first_imsi), len(lab.first_imsi)
@@ -94,21 +127,23 @@ class Lab:
         warm = threading.Thread(target=ngap.warm, daemon=True)
         warm.start()
         plmn = profile.network.plmn
-        slices = tuple((s.sst, int(s.sd, 16) if s.sd is not None else None) for s in profile.network.slices)
+        network = profile.network
+        slices = Slices(
+            tuple(one.pair for one in network.slices),
+            network.nssaa_slice.pair if network.nssaa_slice else None,
+        )
         concealment, home_keys = Concealment(), {}
         if lab.suci is not None:
             scheme = {"A": 1, "B": 2}[lab.suci.profile]
             concealment = Concealment(scheme, lab.suci.key_id, bytes.fromhex(lab.suci.public_key))
             if lab.suci.private_key is not None:
                 home_keys[lab.suci.key_id] = secret(lab.suci.private_key, beside)
-        peers = None
-        if profile.peers:
-            endpoints: dict[str, tuple[str, int]] = {
-                name: socket.pair for name, socket in profile.peers.items()
-            }
-            pair = (plmn.mcc, plmn.mnc)
-            dnn = profile.network.dnn
-            peers = Peers(self.trace, subscribers, pair, slices, endpoints, dnn=dnn, home_keys=home_keys)
+        function = next(iter(profile.functions.values()))
+        n2, sbi = function.n2, function.sbi
+        declared = [n2.pair, *([sbi.pair] if sbi else []), *(one.pair for one in profile.core.values())]
+        self._stack.enter_context(reach.only(declared))
+        peers = self._peers(subscribers, slices, home_keys)
+        if peers is not None:
             peers.start()
             self._stack.callback(peers.close)
         settings: Mapping[str, tuple[str, ...]] = {}
@@ -118,38 +153,128 @@ class Lab:
             self._stack.callback(self.product.release)
             self.product.start(*(word for fault in self.faults for word in ("--fault", fault)))
             settings, change = self.product.settings(), self.product.change
-        n2 = next(iter(profile.functions.values())).n2
-        self._stack.enter_context(reach.only([n2.pair]))
         udp = sctp.Udp(local=n2.udp.bench, peer=n2.udp.product) if n2.udp else None
         self.wire = self._wire(n2)
-        cell = Cell(Plmn(plmn.mcc, plmn.mnc), profile.network.tac, slices)
-        gnb = Gnb(self.trace, n2.pair, cell, local=n2.gnb_address, udp=udp)
-        self._stack.callback(gnb.close)
-        self.bench = AmfBench(
-            self.trace,
-            gnb,
-            peers,
-            subscribers.values(),
-            profile.timers,
-            dnn=profile.network.dnn,
-            concealment=concealment,
-            settings=settings,
-            change=change,
-        )
+        cell = Cell(Plmn(plmn.mcc, plmn.mnc), profile.network.tac, slices.all)
+        nb_iot_tac = cell.tac if profile.network.nb_iot_tac is None else profile.network.nb_iot_tac
+        heap = iter(subscribers.values())
+        log = self._log(beside.resolve())
 
-    def _wire(self, n2: N2) -> "WireCapture | None":
+        def lane(name: str) -> AmfBench:
+            trace, number = Trace(), 2 * int(name)
+            gnb, target = (
+                Gnb(trace, n2.pair, replace(cell, gnb_id=one), local=n2.gnb_address, udp=udp)
+                for one in (number + 1, number + 2)
+            )
+            bench = AmfBench(
+                name,
+                trace,
+                gnb,
+                target,
+                peers,
+                Consumer(trace, sbi.pair, timeout=profile.timers.answer_s) if sbi is not None else None,
+                heap,
+                profile.timers,
+                slices=slices,
+                dnn=profile.network.dnn,
+                concealment=concealment,
+                nb_iot_tac=nb_iot_tac,
+                settings=settings,
+                in_force=profile.in_force,
+                change=change,
+                read=self.product.read if self.product is not None else lambda name: "",
+                exits=lambda: self.product.vitals().exits if self.product is not None else 0,
+                log=log(),
+            )
+            self.switchboard.join(name, trace)
+            return bench
+
+        self._lane = lane
+        self.bench = self.lane(0)
+
+    def _peers(
+        self,
+        subscribers: "Mapping[str, Subscriber]",
+        slices: "Slices",
+        home_keys: Mapping[int, bytes],
+    ) -> "Peers | None":
+        """The neighbours that the bench plays, or the SCP between those that the product has."""
+        from drivers.emulated.peers import Peers
+        from drivers.emulated.scp import Producer, Scp
+
+        profile = self.profile
+        plmn = profile.network.plmn.mcc, profile.network.plmn.mnc
+        endpoints: dict[str, tuple[str, int]] = {name: one.pair for name, one in profile.peers.items()}
+        of = (self.switchboard, subscribers, plmn, slices.usual)
+        more = [one for one in (*slices.all, slices.foreign) if one not in slices.usual]
+        if "scp" in endpoints:
+            sbi = next(iter(profile.functions.values())).sbi
+            return Scp(
+                *of,
+                endpoints["scp"],
+                {name: Producer(one.pair, one.fqdn or "") for name, one in profile.core.items()},
+                product=sbi.pair if sbi else None,
+                timeout=2 * profile.timers.sbi_wait_s,
+                more_slices=more,
+                dnn=profile.network.dnn,
+                home_keys=home_keys,
+            )
+        if not endpoints:
+            return None
+        return Peers(*of, endpoints, more_slices=more, dnn=profile.network.dnn, home_keys=home_keys)
+
+    def _log(self, folder: Path) -> "Callable[[], LogReader | None]":
+        """What gives each lane its view of the product's log, which is read from now on."""
+        from drivers.lifecycle.product import fill
+        from drivers.lifecycle.reader import CommandLog
+        from drivers.log import Clock, FileLog, LogReader
+
+        declared = self.profile.log
+        if declared is None:
+            return lambda: None
+        source: FileLog | CommandLog | None = None
+        if declared.file is not None:
+            source = FileLog(folder / fill([declared.file], self._words)[0])
+        elif declared.command is not None:
+            source = CommandLog(declared.command, words=self._words, folder=folder)
+        if source is not None:
+            self._stack.callback(source.close)
+        lines = source.lines if source is not None else self.product.log if self.product is not None else None
+        if lines is None:
+            raise UsageError("log: there is nothing to read it from")
+        clock = None
+        if declared.time is not None:
+            clock = Clock(re.compile(declared.time.pattern), declared.time.format)
+        kinds = {kind: re.compile(pattern) for kind, pattern in declared.records.items()}
+        return lambda: LogReader(lines, clock, kinds)
+
+    def lane(self, number: int) -> "AmfBench":
+        """A bench of its own around the product: gNBs, UEs and a trace that no other lane sees."""
+        if self._lane is None:
+            raise LabError("the lab is not open")
+        bench = self._lane(str(number))
+        self._stack.callback(bench.close)
+        return bench
+
+    def leave(self, bench: "AmfBench") -> None:
+        """Let go of a lane."""
+        self.switchboard.leave(bench.lane)
+        bench.close()
+
+    def _wire(self, n2: N2) -> "Wire | None":
         """A recorder of the wire beside our own account, where privileges allow and keys may be shown."""
         from drivers.wire import WireCapture
 
         if not self.profile.subscribers.publish_keys:
             return None
         peers = [peer.pair for peer in self.profile.peers.values()]
+        peers += [one.sbi.pair for one in self.profile.functions.values() if one.sbi]
         addresses = [n2.address, *(address for address, _ in peers)]
         local = all(ip_address(address).is_loopback for address in addresses)
         names = [name for _, name in socket.if_nameindex() if (name == "lo") == local]
         udp = [(n2.address, n2.udp.product)] if n2.udp else []
         wire = WireCapture(names, tcp=peers, sctp=[] if udp else [n2.pair], udp=udp)
-        return None if wire.available() else wire
+        return None if wire.available() else Wire(wire)
 
     def _key(self, name: str, reference: str) -> bytes:
         key = secret(reference, self.path.parent)
@@ -162,11 +287,9 @@ class Lab:
         from drivers.lifecycle.product import Setting
         from drivers.lifecycle.service import ServiceProduct
 
-        state = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="assay-"))
         folder = beside.resolve()
-        words = {"python": sys.executable, "state": state, "profile": str(folder)}
         settings: dict[str, Setting] = {
-            name: Setting(c.run, c.values, c.restart) for name, c in lifecycle.configure.items()
+            name: Setting(c.run, c.values, c.restart, c.read) for name, c in lifecycle.configure.items()
         }
         if isinstance(lifecycle, Service):
             return ServiceProduct(
@@ -174,8 +297,9 @@ class Lab:
                 stop=lifecycle.stop,
                 health=lifecycle.health,
                 log=lifecycle.log,
+                vitals=lifecycle.vitals,
                 ready_s=lifecycle.ready_s,
-                words=words,
+                words=self._words,
                 settings=settings,
                 folder=folder,
             )
@@ -183,7 +307,7 @@ class Lab:
             lifecycle.start,
             ready=lifecycle.ready,
             ready_s=lifecycle.ready_s,
-            words=words,
+            words=self._words,
             settings=settings,
             folder=folder,
         )

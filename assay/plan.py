@@ -29,6 +29,24 @@ def applicability(case: TestCase, variant: Variant, profile: Profile) -> Verdict
     return None
 
 
+def turn(planned: Planned) -> str:
+    """What of the product a variant has for itself; such variants take turns (catalogue, `isolation`)."""
+    _, case = catalogue.find(planned.case, planned.spec)
+    isolation = next(v.isolation for v in case.variants if v.name == planned.variant)
+    return isolation if isolation in ("ausf", "product") else ""
+
+
+def alone(planned: Planned, profile: Profile) -> bool:
+    """Whether a variant must not run beside others on this product."""
+    kind = turn(planned)
+    return kind == "product" or (kind == "ausf" and not room(profile)["ausf"])
+
+
+def room(profile: Profile) -> dict[str, int]:
+    """How many variants find what they need for themselves at a time, by `turn`."""
+    return {"ausf": len({"ausf2", "ausf3", "ausf4"} & profile.peers.keys())}
+
+
 def make(profile: Profile, specs: Iterable[str] = (), selected: Sequence[str] = ()) -> tuple[Planned, ...]:
     """The variants to run, in the catalogue's order.
 

@@ -24,6 +24,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--campaign", type=Path, help="folder for records and evidence (default: campaigns/<time>)"
     )
     group.addoption("--fault", action="append", default=[], help="seeded fault of an emulated product")
+    group.addoption(
+        "--overlap", type=int, help="how many variants may run side by side (default: the profile's)"
+    )
     group.addoption("--resume", action="store_true", help="continue the campaign in --campaign")
 
 
@@ -71,7 +74,9 @@ def _session(config: pytest.Config, path: Path, selected: tuple[str, ...]) -> "S
 
     out = config.getoption("campaign") or fresh_folder()
     faults, resume = tuple(config.getoption("fault")), config.getoption("resume")
-    return Session(path, profiles.load(path), out, selected=selected, faults=faults, resume=resume)
+    overlap = config.getoption("overlap")
+    profile = profiles.load(path)
+    return Session(path, profile, out, selected=selected, faults=faults, resume=resume, overlap=overlap)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -79,8 +84,10 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     """Find whatever stands in the way before anything is sent."""
     ours = session.config.stash.get(SESSION, None)
     if ours is not None:
+        items = [(item.stash.get(PLANNED, None), _bound(item)) for item in session.items]
+        probes = {planned: bound for planned, bound in items if planned is not None and bound is not None}
         try:
-            ours.open()
+            ours.open(probes)
         except AssayError as error:
             pytest.exit(str(error), returncode=2 if isinstance(error, LabError) else 4)
 

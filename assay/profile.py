@@ -8,14 +8,32 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from assay.errors import ProfileError
+from drivers.interfaces import LogKind
 
 
 def _address(value: str) -> str:
     ip_address(value)
+    return value
+
+
+def _expression(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"no regular expression: {error}") from error
     return value
 
 
@@ -33,6 +51,7 @@ SecretRef = Annotated[
     AfterValidator(_reference),
     Field(description="env:NAME or file:PATH (beside the profile), hexadecimal"),
 ]
+Expression = Annotated[str, AfterValidator(_expression), Field(max_length=500)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 Words = Annotated[tuple[str, ...], Field(min_length=1, description="a command and its arguments, no shell")]
 
@@ -82,6 +101,9 @@ class Function(Model):
 
     kind: Literal["AMF"] = Field(alias="class")
     n2: N2
+    sbi: Socket | None = Field(
+        None, description="where it offers its services, for callers that the bench plays"
+    )
 
 
 class Plmn(Model):
@@ -97,14 +119,32 @@ class Slice(Model):
     sst: Annotated[int, Field(ge=0, le=255)]
     sd: Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{6}$")] | None = None
 
+    @property
+    def pair(self) -> tuple[int, int | None]:
+        return self.sst, int(self.sd, 16) if self.sd is not None else None
+
 
 class Network(Model):
     """What gNB, UE and product must agree on."""
 
     plmn: Plmn
     tac: Annotated[int, Field(ge=0, le=0xFFFFFF)]
-    slices: Annotated[tuple[Slice, ...], Field(min_length=1)]
+    nb_iot_tac: Annotated[int, Field(ge=0, le=0xFFFFFF)] | None = Field(
+        None, description="of the NB-IoT cells, which share no tracking area with others; default: tac"
+    )
+    slices: Annotated[tuple[Slice, ...], Field(min_length=1, description="what every subscriber may use")]
+    nssaa_slice: Slice | None = Field(
+        None,
+        description="one more slice of the product, for subscribers who need NSSAA for it; none of `slices`",
+    )
     dnn: str = "internet"
+
+    @field_validator("nssaa_slice")
+    @classmethod
+    def _apart(cls, value: Slice | None, info: ValidationInfo) -> Slice | None:
+        if value is not None and value.pair in {one.pair for one in info.data.get("slices", ())}:
+            raise ValueError("nssaa_slice is one of slices")
+        return value
 
 
 class Suci(Model):
@@ -147,6 +187,8 @@ class Timers(Model):
     outcome_s: Seconds = 30.0
     refusal_s: Seconds = 15.0
     sbi_wait_s: Seconds = 60.0
+    repeats_s: Seconds = 40.0
+    hold_s: Seconds = 0.5
     quiet_s: Seconds = 2.0
     sbi_timeout_s: Seconds | None = Field(
         None, description="SBI response time-out of the product, as declared"
@@ -158,7 +200,11 @@ class Configure(Model):
 
     run: Words
     values: Annotated[tuple[str, ...], Field(min_length=1)]
+    read: Words | None = Field(None, description="prints the setting as it is, to see it put back")
     restart: bool = Field(False, description="true: the setting takes effect when the product starts again")
+
+
+SettingName = Literal["nas_integrity_order", "nas_ciphering_order", "epc_redirection"]
 
 
 class Manual(Model):
@@ -175,8 +221,12 @@ class Service(Model):
     stop: Words
     health: Words = Field(description="ends with 0 while the product is up")
     log: Words | None = Field(default=None, description="prints what the product says until it is stopped")
+    vitals: Words | None = Field(
+        default=None,
+        description="prints the PID of the main process and, where known, its resident memory in KiB",
+    )
     ready_s: Seconds = 60.0
-    configure: dict[Literal["nas_integrity_order"], Configure] = {}
+    configure: dict[SettingName, Configure] = {}
 
 
 class Command(Model):
@@ -187,11 +237,67 @@ class Command(Model):
     ready: str | None = Field(None, description="a line of its output with this text says that it is up")
     ready_s: Seconds = 30.0
     faults: bool = Field(False, description="true: `--fault NAME` is understood by the start command")
-    configure: dict[Literal["nas_integrity_order"], Configure] = {}
+    configure: dict[SettingName, Configure] = {}
+
+
+NAMED = ("supi", "amf_ue_ngap_id", "ran_ue_ngap_id", "tmsi")
+
+
+class LogTime(Model):
+    """Where a line of the log shows its time, so that records are dated by the log's own clock."""
+
+    pattern: Expression = Field(description="a regular expression; its first group is the time")
+    format: str = Field(
+        "iso", description="iso (ISO 8601), epoch (seconds), or as for strptime: %m/%d %H:%M:%S.%f"
+    )
+
+    @field_validator("pattern")
+    @classmethod
+    def _grouped(cls, value: str) -> str:
+        if not re.compile(value).groups:
+            raise ValueError("the time stands in a group: put it in parentheses")
+        return value
+
+
+class Log(Model):
+    """The product's log, for cases that ask for a record in it; by default what the product prints."""
+
+    file: str | None = Field(None, description="a file here that it is written to")
+    command: Words | None = Field(None, description="prints it until stopped: [ssh, amf, journalctl, -f]")
+    time: LogTime | None = Field(None, description="left out: a record is dated by when it was read")
+    records: dict[LogKind, Expression] = Field(
+        {},
+        description="a regular expression for each kind of record; a record that names its UE has it in the "
+        "groups " + ", ".join(f"(?P<{name}>...)" for name in NAMED),
+    )
+
+    @field_validator("records")
+    @classmethod
+    def _known(cls, value: dict[LogKind, str]) -> dict[LogKind, str]:
+        for pattern in value.values():
+            if odd := sorted(set(re.compile(pattern).groupindex) - set(NAMED)):
+                raise ValueError(f"unknown group {', '.join(odd)}; known are {', '.join(NAMED)}")
+        return value
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "Log":
+        if self.file is not None and self.command is not None:
+            raise ValueError("a log is read from a file or by a command, not both")
+        return self
 
 
 Lifecycle = Annotated[Manual | Command | Service, Field(discriminator="via")]
-PeerName = Literal["nrf", "ausf", "ausf2", "udm", "pcf", "nssf", "smf"]
+PeerName = Literal[
+    "nrf", "ausf", "ausf2", "ausf3", "ausf4", "udm", "pcf", "nssf", "smf", "nssaaf", "amf2", "scp"
+]
+
+
+class Producer(Socket):
+    """A function of the product's own core, behind the SCP that the bench plays."""
+
+    fqdn: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]{1,253}$")] | None = Field(
+        None, description="the host name in its URIs, where they have no address"
+    )
 
 
 class Profile(Model):
@@ -202,9 +308,21 @@ class Profile(Model):
     network: Network
     subscribers: Subscribers
     peers: dict[PeerName, Socket] = Field({}, description="network functions that the bench plays, and where")
+    core: dict[Name, Producer] = Field(
+        {},
+        description="functions that the product brings, by the names of peers; the bench is then their SCP",
+        validate_default=True,
+    )
     features: dict[Name, Feature] = {}
+    in_force: dict[Name, str] = Field(
+        {}, description="settings that the product already has, by the names of lifecycle.configure"
+    )
     timers: Timers = Timers()
+    overlap: Annotated[int, Field(ge=1, le=256)] = Field(
+        8, description="how many variants may run side by side on the product; 1: one after the other"
+    )
     lifecycle: Lifecycle = Manual()
+    log: Log | None = None
 
     @field_validator("functions")
     @classmethod
@@ -212,6 +330,23 @@ class Profile(Model):
         if len(value) != 1:
             raise ValueError("one function of class AMF is what this version can hold")
         return value
+
+    @field_validator("core")
+    @classmethod
+    def _behind_scp(cls, value: dict[str, Producer], info: ValidationInfo) -> dict[str, Producer]:
+        peers = set(info.data.get("peers", ()))
+        if (value or "scp" in peers) and not (value and peers <= {"scp"}):
+            raise ValueError("peers.scp, and no other peer, goes with the functions of the product's core")
+        return value
+
+    @model_validator(mode="after")
+    def _log_can_be_read(self) -> "Profile":
+        silent = isinstance(self.lifecycle, Manual) or (
+            isinstance(self.lifecycle, Service) and self.lifecycle.log is None
+        )
+        if silent and self.log is not None and self.log.file is None and self.log.command is None:
+            raise ValueError("log: give a file or a command: what this product prints is not read")
+        return self
 
 
 LIFECYCLES: dict[Any, type[BaseModel]] = {"manual": Manual, "command": Command, "service": Service}

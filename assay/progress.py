@@ -45,7 +45,9 @@ class Progress:
         click.echo(str(excrepr), err=True)
 
 
-def run_pytest(nodes: list[str], profile: Path, out: Path, faults: tuple[str, ...], resume: bool) -> int:
+def run_pytest(
+    nodes: list[str], profile: Path, out: Path, faults: tuple[str, ...], resume: bool, overlap: int | None
+) -> int:
     """Run these node ids; 0 when the run came to its end, else pytest's exit code."""
     import testsuites
 
@@ -63,6 +65,7 @@ def run_pytest(nodes: list[str], profile: Path, out: Path, faults: tuple[str, ..
         f"--campaign={out}",
         *(f"--fault={fault}" for fault in faults),
         *(["--resume"] if resume else []),
+        *([f"--overlap={overlap}"] if overlap else []),
         *nodes,
     ]
     code = int(pytest.main(arguments, plugins=[Progress(len(nodes))]))

@@ -4,19 +4,25 @@ import json
 import platform
 import time
 import traceback
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from assay import catalogue, plan
+from assay import catalogue, findings, plan
 from assay.campaign import Attempt, Campaign, Planned, Record, canonical, digest, judge, write_atomic
 from assay.case import Case, to_json
-from assay.errors import AssayError, LabError, UsageError
-from assay.evidence import CAPTURE
+from assay.errors import AssayError, LabError, UnrestoredError, UnseenError, UsageError
+from assay.evidence import CAPTURE, Stopped
 from assay.lab import Lab
 from assay.profile import Profile
+from assay.pulse import Pulse
+from assay.together import Together
 from assay.verdict import Outcome, Verdict
+
+if TYPE_CHECKING:
+    from drivers.bench import AmfBench
 
 HARNESS = version("assay")
 
@@ -33,6 +39,19 @@ def environment() -> dict[str, Any]:
     }
 
 
+def certain(record: Record) -> bool:
+    """Whether a record decides its variant, whatever ran beside it."""
+    outcome = judge(record).outcome
+    if outcome is Outcome.FAIL:  # seen in messages of the UE's own: only what all UEs feel casts doubt on it
+        return not any(attempt.wide for attempt in record.attempts) and not late(record)
+    return outcome is Outcome.PASS and not any(attempt.loss for attempt in record.attempts)
+
+
+def late(record: Record) -> bool:
+    """Whether the bench itself was late by more than a tenth of what it grants the product for an answer."""
+    return bool(record.conditions["late_s"] > record.conditions["timers"]["answer_s"] / 10)
+
+
 class Session:
     """A campaign that is being run; `open` and `close` bracket it, `run` does one variant."""
 
@@ -45,8 +64,13 @@ class Session:
         selected: tuple[str, ...] = (),
         faults: tuple[str, ...] = (),
         resume: bool = False,
+        overlap: int | None = None,
     ) -> None:
         self.path, self.profile, self.faults = path, profile, faults
+        self.overlap = profile.overlap if overlap is None else overlap
+        self._together: Together[Planned, AmfBench, Record] | None = None
+        self._benches: list[AmfBench] = []
+        self._pulse: Pulse | None = None
         if resume:
             self.campaign = Campaign.open(out)
             if self.campaign.header["profile_sha256"] != digest(path):
@@ -69,13 +93,35 @@ class Session:
             "faults": list(self.faults),
         }
 
-    def open(self) -> None:
-        """Open the lab when something is left to run; UsageError or LabError before anything is sent."""
-        if any(p.decided is None and self.kept(p) is None for p in self.campaign.plan):
-            self.lab.open()
+    def open(self, probes: Mapping[Planned, Case[Any]]) -> None:
+        """Open the lab when something is left to run, and begin what may run side by side.
+
+        UsageError or LabError before anything is sent.
+        """
+        left = {p: bound for p, bound in probes.items() if p.decided is None and self.kept(p) is None}
+        if not left:
+            return
+        self.lab.open()
+        self._pulse = Pulse()
+        shared = [p for p in left if not plan.alone(p, self.profile)]
+        lanes = min(self.overlap, len(shared))
+        if lanes > 1:
+            benches = [self.lab.lane(number) for number in range(1, lanes + 1)]
+            turns = {p: turn for p in shared if (turn := plan.turn(p))}
+            room = plan.room(self.profile)
+            self._together = Together(
+                benches, shared, lambda p, lane: self._beside(p, left[p], lane), turns, room
+            )
+            self._benches = benches
 
     def close(self) -> None:
         """Stop what was started."""
+        if self._together is not None:
+            for bench in self._benches:
+                bench.trace.stop()
+            self._together.stop(within=5.0)
+        if self._pulse is not None:
+            self._pulse.stop()
         self.lab.close()
 
     # --- one variant -------------------------------------------------------------------------------------
@@ -93,15 +139,70 @@ class Session:
         if planned.decided is not None:
             return planned.decided
         record = self.kept(planned)
-        return judge(record) if record is not None else self.run(planned, bound)
+        if record is not None:
+            return judge(record)
+        shared = self._side_by_side(planned)
+        if shared is not None:
+            return self._keep(planned, shared)
+        if self.lab.bench is None:
+            raise LabError("the lab is not open")
+        record = self._probe(planned, bound, self.lab.bench)
+        if late(record) and judge(record).outcome is Outcome.FAIL:
+            record = self._probe(planned, bound, self.lab.bench)
+        return self._keep(planned, record)
 
-    def run(self, planned: Planned, bound: Case[Any]) -> Verdict:
-        """Probe one variant, write its record, and judge what was written."""
+    def _beside(self, planned: Planned, bound: Case[Any], bench: "AmfBench") -> Record:
+        """Probe one variant beside others, and write its record where that is the last word."""
+        record = self._probe(planned, bound, bench)
+        if certain(record):
+            self._keep(planned, record)
+        return record
+
+    def _side_by_side(self, planned: Planned) -> Record | None:
+        """What the variant left behind beside others, or None where it has to run alone (again).
+
+        Alone is repeated what was lost, what the harness broke, what failed while the bench was late, and
+        what could not be decided although others could: that may be the others' doing.
+        """
+        if self._together is None:
+            return None
+        if planned not in self._together:
+            self._together.results()
+            return None
+        record = self._together.result(planned)
+        if certain(record):
+            return record
+        decided = any(certain(one) for one in self._together.results())
+        lost = record.problem is not None or any(a.loss for a in record.attempts)
+        return None if decided or lost or judge(record).outcome is Outcome.FAIL else record
+
+    def _keep(self, planned: Planned, record: Record) -> Verdict:
+        """Write a record and judge what was written."""
+        self.campaign.write(planned, record)
+        verdict = judge(self.campaign.read(planned) or record)
+        write_atomic(self.campaign.folder(planned) / "verdict.json", canonical(to_json(verdict)))
+        return verdict
+
+    def _probe(self, planned: Planned, bound: Case[Any], bench: "AmfBench") -> Record:
+        """Probe one variant in a lane; the record is whole but for being written."""
         began, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="milliseconds")
         problem: Verdict | None = None
         attempts: list[Attempt] = []
+        alone = bench is self.lab.bench
+        self.campaign.clear(planned)
+        vitals = [self._vitals()]
+        bench.fresh(catalogue.find(planned.case, planned.spec)[1].interfaces)
+        if self.lab.wire is not None:
+            self.lab.wire.start(bench.lane)
         try:
-            attempts = self._attempts(planned, bound)
+            attempts = self._attempts(planned, bound, bench, alone)
+        except Stopped:
+            raise
+        except UnrestoredError as error:
+            self.lab.broken = str(error)
+            problem = Verdict(Outcome.ERROR, str(error))
+        except UnseenError as error:
+            problem = Verdict(Outcome.INCONCLUSIVE, str(error))
         except LabError as error:
             problem = Verdict(Outcome.ERROR, str(error))
         except AssayError:
@@ -110,12 +211,11 @@ class Session:
             problem = Verdict(Outcome.ERROR, f"the harness broke: {type(error).__name__}: {error}")
             self._note(planned, traceback.format_exc())
         if problem is None and not attempts:
-            problem = Verdict(Outcome.INCONCLUSIVE, self.lab.broken)
-        if problem is None and self.lab.trace.overflow:
-            problem = Verdict(
-                Outcome.INCONCLUSIVE, f"the product flooded the bench: {self.lab.trace.overflow}"
-            )
-        record = Record(
+            problem = Verdict(Outcome.INCONCLUSIVE, self.lab.broken or "the product could not be reached")
+        if problem is None and bench.trace.overflow:
+            problem = Verdict(Outcome.INCONCLUSIVE, f"the product flooded the bench: {bench.trace.overflow}")
+        vitals.append(self._vitals())
+        return Record(
             spec=planned.spec,
             case=planned.case,
             variant=planned.variant,
@@ -125,25 +225,28 @@ class Session:
             harness=HARNESS,
             attempts=tuple(attempts),
             problem=problem,
-            evidence=self._evidence(planned),
-            conditions={"timers": self.profile.timers.model_dump(), "faults": list(self.faults)},
+            evidence=self._evidence(planned, bench, alone),
+            conditions={
+                "timers": self.profile.timers.model_dump(),
+                "faults": list(self.faults),
+                "alone": alone,
+                "imposed_s": round(bench.trace.imposed, 3),
+                "late_s": round(self._pulse.worst(began), 3) if self._pulse is not None else 0.0,
+                "in_force": bench.conditions,
+                "signs": findings.signs(bench.trace.since()),
+                "vitals": dict(zip(("before", "after"), vitals, strict=True)),
+            },
         )
-        self.campaign.write(planned, record)
-        verdict = judge(self.campaign.read(planned) or record)
-        write_atomic(self.campaign.folder(planned) / "verdict.json", canonical(to_json(verdict)))
-        return verdict
 
-    def _attempts(self, planned: Planned, bound: Case[Any]) -> list[Attempt]:
-        """One probe, and a second one where the first lost the product's service after the stimulus."""
-        bench = self.lab.bench
-        if bench is None:
-            raise LabError("the lab is not open")
-        self.lab.trace.begin()
-        if self.lab.wire is not None:
-            self.lab.wire.start()
+    def _vitals(self) -> Any:
+        """How the product's process is doing, None where nobody here can see it."""
+        return to_json(self.lab.product.vitals()) if self.lab.product is not None else None
+
+    def _attempts(self, planned: Planned, bound: Case[Any], bench: "AmfBench", alone: bool) -> list[Attempt]:
+        """One probe, and alone a second one where the first lost the product's service after the stimulus."""
         attempts: list[Attempt] = []
-        while len(attempts) < 2:
-            if self.lab.revive():
+        while len(attempts) < (2 if alone else 1):
+            if self.lab.revive() if alone else bench.begin():
                 break
             arguments: dict[str, Any] = {"amf": bench}
             if "variant" in bound.probe.__annotations__:
@@ -154,26 +257,25 @@ class Session:
                 loss = bench.end()
             if bench.peers is not None and (trouble := bench.peers.forgive()):
                 raise LabError(f"a peer of the bench broke: {trouble}")
-            attempts.append(Attempt(to_json(seen), loss.what if loss else "", loss.ref if loss else ""))
-            if loss is None:
+            told = (loss.what, loss.ref, loss.wide) if loss else ()
+            attempts.append(Attempt(to_json(seen), *told))
+            if loss is None or bound.judge(seen).outcome is Outcome.FAIL:
                 break
         return attempts
 
     # --- evidence ----------------------------------------------------------------------------------------
 
-    def _evidence(self, planned: Planned) -> dict[str, str]:
+    def _evidence(self, planned: Planned, bench: "AmfBench", alone: bool) -> dict[str, str]:
         """Write capture, keys (where the profile publishes them) and the product's output; their digests."""
-        bench, folder = self.lab.bench, self.campaign.folder(planned)
-        if bench is None:
-            return {}
         from drivers import capture, redact, wire
 
+        folder = self.campaign.folder(planned)
         folder.mkdir(parents=True, exist_ok=True)
         title = f"{planned.case}/{planned.variant} on {planned.target}"
-        frames = self.lab.trace.frames
+        frames = bench.trace.frames
         names = [CAPTURE]
         if self.lab.wire is not None:
-            packets = self.lab.wire.stop(frames)
+            packets = self.lab.wire.stop(bench.lane, frames)
             wire.write_wire(folder / "wire.pcapng", packets, comment=f"{title}, as recorded on the wire")
             # which packet on the wire carries which frame of our own account: two stories, compared
             found = wire.align(frames, packets)
@@ -183,11 +285,14 @@ class Session:
             names += ["wire.pcapng", "wire.json"]
         if not self.profile.subscribers.publish_keys:
             frames = redact.masked(frames)
-        capture.write(folder / CAPTURE, frames, started=self.lab.trace.started, comment=title)
+        capture.write(folder / CAPTURE, frames, started=bench.trace.started, comment=title)
         if self.profile.subscribers.publish_keys and bench.keys:
             write_atomic(folder / "nas-keys.json", canonical(bench.keys))
             names.append("nas-keys.json")
-        if self.lab.product is not None and (lines := self.lab.product.take_lines()):
+        lines = self.lab.product.take_lines() if alone and self.lab.product is not None else []
+        if bench.log is not None and bench.log.used:
+            lines = bench.log.texts()  # the references of what was found in it count its lines
+        if lines:
             write_atomic(folder / "product.log", "\n".join(lines).encode())
             names.append("product.log")
         return {name: digest(folder / name) for name in names}

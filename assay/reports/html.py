@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from assay import catalogue
+from assay import catalogue, findings
 from assay.campaign import Campaign, Result
 from assay.case import Control
 from assay.catalogue import TestCase, Variant
@@ -147,6 +147,7 @@ def render(campaign: Campaign) -> str:
         signs=SIGNS,
         means=MEANS,
         cards=cards,
+        findings=findings.of(campaign, results),
         inapplicable=[r for r in results if r.verdict.outcome is Outcome.NOT_APPLICABLE],
         declared=_mapping(at(header, "profile", "features")),
         ended=max((r.record.started for r in results if r.record), default=""),

@@ -2,6 +2,7 @@
 
 import json
 
+from assay import findings
 from assay.campaign import SCHEMA, Campaign, as_object
 from assay.reports.common import JUDGE, counts, faults, finite, identity, intact, plain
 
@@ -25,6 +26,7 @@ def render(campaign: Campaign) -> str:
             "judged_by": JUDGE,
         },
         "counts": {outcome.value: number for outcome, number in counts(results).items()},
+        "findings": list(findings.of(campaign, results)),
         "results": [],
     }
     listed = []

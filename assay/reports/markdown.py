@@ -2,6 +2,7 @@
 
 import re
 
+from assay import findings
 from assay.campaign import Campaign
 from assay.reports.common import (
     banner,
@@ -68,4 +69,5 @@ def render(campaign: Campaign) -> str:
             "" if took is None else f"{took:.1f}",
         )
         lines.append(f"| {' | '.join(row)} |")
-    return "\n".join(lines) + "\n"
+    lines += ["", *(f"- {cell(found)}" for found in findings.of(campaign, results))]
+    return "\n".join(lines).rstrip("\n") + "\n"
