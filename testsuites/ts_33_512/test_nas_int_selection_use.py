@@ -147,12 +147,12 @@ def judge_wrong_mac(seen: SeenWrongMac) -> Verdict:
 @case("TC_NAS_INT_SELECTION_USE_AMF", judge, "A")
 def test_selection_by_priority(amf: AmfBench) -> Seen:
     orders = []
-    values = amf.settings(SETTING)
-    for value in values[:2] or ("unknown",):
+    values, declared = amf.settings(SETTING), amf.in_force(SETTING)
+    for value in values[:2] or (declared or "unknown",):
         set_ = (
             amf.configure(SETTING, value)
             if len(values) > 1
-            else Control("the order is known", False, "not declared")
+            else Control("the order is known", bool(declared), declared or "not declared")
         )
         runs = []
         for offered in (*COMPLETE, *LACKING) if set_.worked or len(values) < 2 else ():

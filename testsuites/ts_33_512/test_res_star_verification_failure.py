@@ -87,21 +87,28 @@ def judge_run(seen: Seen, run: Run, doubt: Verdict | None) -> Verdict | None:
         refs = (response.ref, *(e.ref for e in told_ue))
         end = told(told_ue[0]) if told_ue else "nothing"
         return doubt or failed(f"{run.what}: the AUSF was never asked to confirm, the UE got {end}", *refs)
-    return judge_refusal(seen, run, asked[0], doubt)
+    return judge_refusal(seen, run, response, asked[0], doubt)
 
 
-def judge_refusal(seen: Seen, run: Run, asked: Event, doubt: Verdict | None) -> Verdict | None:
-    """Whether the UE was told, in the way the variant demands and in its time."""
+def judge_refusal(
+    seen: Seen, run: Run, response: Event, asked: Event, doubt: Verdict | None
+) -> Verdict | None:
+    """Whether the UE was told, in the way the variant demands and in its time.
+
+    An AMF that gives a slow AUSF up may tell the UE before it asked, as the bench sees it.
+    """
     events = run.watch.events
     refused = [
         e
         for e in genuine(events, *REFUSALS)
-        if e.at >= asked.at and (e.name != "IDENTITY REQUEST" or e.facts.get("identity_type") == SUCI_TYPE)
+        if e.at >= response.at and (e.name != "IDENTITY REQUEST" or e.facts.get("identity_type") == SUCI_TYPE)
     ]
     if seen.silent:
         return judge_silence(seen, run, asked, refused, doubt)
     wanted = "IDENTITY REQUEST" if seen.guti else "AUTHENTICATION REJECT"
     if not refused or refused[0].name != wanted:
+        if not any(not e.received and e.name == f"200 to {CONFIRMATION}" for e in events):
+            return doubt or inconclusive(f"{run.what}: the confirmation had no answer yet", asked.ref)
         note = RECOMMENDED if seen.guti and refused else ""
         got = told(refused[0]) if refused else "nothing"
         verdict = failed(f"{run.what}: {got} instead of {wanted}{note}", (refused or (asked,))[0].ref)
@@ -145,7 +152,7 @@ def judge(seen: Seen) -> Verdict:
             return verdict
     if len(seen.runs) != seen.wanted:
         return inconclusive(f"only {len(seen.runs)} of {seen.wanted} runs were done")
-    told_ue = [genuine(run.watch.events, *REFUSALS)[-1] for run in seen.runs]
+    told_ue = [genuine(run.watch.events, *REFUSALS)[0] for run in seen.runs]
     refs = [e.ref for e in told_ue]
     words = ", ".join(dict.fromkeys(told(e) for e in told_ue))
     return passed(f"no key was activated and the UE was refused by {words}", *refs)

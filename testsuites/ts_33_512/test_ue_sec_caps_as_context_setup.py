@@ -30,23 +30,12 @@ class Seen(Observation):
     alive: Control
 
 
-def ngap_bits(octet: int | None) -> int:
-    """A NAS capability octet in NGAP coding: one position to the left (TS 38.413 clause 9.3.1.86)."""
-    return ((octet or 0) << 1 & 0xFF) << 8
-
-
-def expected(offer: Capability) -> dict[str, int]:
-    """The four NGAP bitmaps that carry an offer unchanged."""
-    octets = {"nea": offer.ea, "nia": offer.ia, "eea": offer.eea, "eia": offer.eia}
-    return {name: ngap_bits(octet) for name, octet in octets.items()}
-
-
 def judge_setup(offer: Capability, setup: Event) -> Verdict | None:
     """The FAIL of one INITIAL CONTEXT SETUP REQUEST, or None."""
     got = setup.facts.get("security_capabilities")
     if not isinstance(got, dict):
         return failed("INITIAL CONTEXT SETUP REQUEST has no UE Security Capabilities", setup.ref)
-    for name, value in expected(offer).items():
+    for name, value in offer.bitmaps.items():
         if got.get(name) != value:
             ours = " (our reading: the source names the 5G bitmaps only)" if name in ("eea", "eia") else ""
             said = (
