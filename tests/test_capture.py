@@ -433,18 +433,6 @@ def test_mapped_and_scoped_addresses_are_taken(tmp_path: Path) -> None:
     assert (two[IPv6].src, two[IPv6].dst) == ("fe80::1", "fe80::2")
 
 
-def test_a_thousand_frames_are_written_quickly(tmp_path: Path) -> None:
-    body = b'{"a":"' + b"x" * 600 + b'"}'
-    kinds = [
-        lambda n: Frame(n, False, N2, os.urandom(150), ppid=60),
-        lambda n: Frame(n, True, OLD, post(2 * n + 1, "/x", body)),
-    ]
-    frames = [kinds[n % 2](n) for n in range(1000)]
-    begun = time.perf_counter()
-    write(tmp_path / "c.pcapng", frames, started=STARTED)
-    assert time.perf_counter() - begun < 0.3
-
-
 # --- alignment --------------------------------------------------------------------------------------------
 
 

@@ -129,9 +129,7 @@ def test_every_fault_is_accepted_and_stands_in_the_code() -> None:
     assert amf_config.config(parser.parse_args([*AMF, *words])).faults == set(faults.AMF)
     folder = Path(amf_config.__file__).parent
     code = "".join(path.read_text("utf-8") for path in folder.glob("amf*.py"))
-    assert set(re.findall(r'"([a-z0-9-]+)" (?:not )?in (?:self\.)*(?:config\.)?faults', code)) == set(
-        faults.AMF
-    )
+    assert set(re.findall(r'"([a-z0-9-]+)" (?:not )?in (?:\w+\.)*faults', code)) == set(faults.AMF)
 
 
 def test_an_unknown_fault_is_refused_with_the_names(capsys: pytest.CaptureFixture[str]) -> None:
@@ -151,12 +149,24 @@ def test_an_order_is_configured_while_the_product_runs(
     assert oam.orders.integrity == (2, 1, 3)
     assert command.main(["configure", "--oam", str(file), "nas_integrity_order=NIA3,NIA2,NIA1"]) == 0
     assert capsys.readouterr().out == (
-        "nas_integrity_order=NIA3,NIA2,NIA1\nnas_ciphering_order=NEA2,NEA1,NEA3,NEA0\n"
+        "nas_integrity_order=NIA3,NIA2,NIA1\nnas_ciphering_order=NEA2,NEA1,NEA3,NEA0\nepc_redirection=off\n"
     )
     assert oam.orders.integrity == (3, 2, 1)
     for wrong in ("nas_integrity_order=NIA0,NIA2", "nas_integrity_order=2,2", "nas_order=NIA1"):
         assert command.main(["configure", "--oam", str(file), wrong]) == 2
     assert oam.orders.integrity == (3, 2, 1)
+
+
+def test_the_redirection_is_switched_while_the_product_runs(tmp_path: Path) -> None:
+    file = tmp_path / "oam.json"
+    oam = amf_config.Oam(file)
+    assert not oam.epc_redirection
+    for value in ("on", "off", "on"):
+        assert f"epc_redirection={value}" in amf_config.configure(file, [f"epc_redirection={value}"])
+        assert oam.epc_redirection == (value == "on")
+    assert oam.orders == amf_config.Orders()
+    assert command.main(["configure", "--oam", str(file), "epc_redirection=maybe"]) == 2
+    assert oam.epc_redirection
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,8 @@ def test_a_second_confirmation_excuses_nothing_unless_it_succeeds() -> None:
 def test_a_refusal_counts_in_its_time_only() -> None:
     early = told(0.5, "AUTHENTICATION REJECT")
     assert res(early, put(1.1), answer(1.2, FAILURE)).outcome == "FAIL"
+    crossed = told(1.05, "AUTHENTICATION REJECT")  # the AMF gave up an AUSF that was slow to see its request
+    assert res(crossed, put(1.1), answer(1.2, FAILURE)).outcome == "PASS"
     asked_before = told(0.5, "IDENTITY REQUEST", identity_type=1)
     assert res(asked_before, put(1.1), silent=True, timeout=10).outcome == "FAIL"
     ended = sbi(11.1, "STREAM RESET", request=CONFIRMATION, by="product")
@@ -155,6 +157,13 @@ def test_a_wait_that_may_still_go_on_is_no_fail() -> None:
     assert res(put(1.1), silent=True).outcome == "INCONCLUSIVE"
     ours = sbi(5.0, "STREAM RESET", request=CONFIRMATION, by="bench")
     assert res(put(1.1), ours, silent=True).outcome == "INCONCLUSIVE"
+
+
+def test_who_has_no_answer_from_the_ausf_owes_the_ue_none() -> None:
+    assert res(put(1.1)).outcome == "INCONCLUSIVE"
+    assert res(put(1.1), told(9.0, "REGISTRATION REJECT", cause=22)).outcome == "INCONCLUSIVE"
+    assert res(put(1.1), answer(1.2, FAILURE)).outcome == "FAIL"
+    assert res(put(1.1), answer(1.2, FAILURE), told(9.0, "REGISTRATION REJECT", cause=22)).outcome == "FAIL"
 
 
 def test_a_confirmation_without_a_body_is_a_fail_and_no_error() -> None:

@@ -6,6 +6,7 @@
 4. A record judged again, in a process that has no protocol library, gives the same verdict.
 5. The same product under another vendor's name gets the same verdicts.
 6. A product that is odd and not insecure (one lost association, a late answer, a chat) never fails.
+7. Side by side or one after the other, forwards or backwards: the same verdicts for the same reasons.
 """
 
 import json
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from products import Verdicts, assay, emulated, verdicts
+from products import Verdicts, assay, backwards, emulated, verdicts
 
 from assay import catalogue, suites
 from drivers.emulated import faults
@@ -31,17 +32,21 @@ AWKWARD = [name for name, fault in faults.AMF.items() if fault.awkward]
 CONFORMING = "conforming"
 RENAMED = "renamed"
 RENAMED_FAULT = "mac-not-verified"
+IN_A_ROW, ALL_AT_ONCE = "in-a-row", "all-at-once"
 
 PATIENCE = {"watch_s": 0.8, "after_replay_s": 0.8, "refusal_s": 0.8, "sbi_wait_s": 1.5, "quiet_s": 0.1}
 """Several products share two cores here, so their slowest answers need longer silences."""
 
 CROSS_KILLS: dict[str, set[str]] = {
-    # a MAC that is never compared also lets replays (a wrong overflow counter) and a wrong algorithm through
+    # a MAC that is never compared also lets replays (a wrong overflow counter) and a wrong algorithm through,
+    # and a UE is redirected after a SECURITY MODE COMPLETE that proves nothing
     "mac-not-verified": {
         "TC_NAS_REPLAY_AMF/A",
         "TC_NAS_REPLAY_AMF/B",
         "TC_NAS_INT_SELECTION_USE_AMF/B",
+        "TC_AMF_REDIRECTION_5GS_EPS/B",
     },
+    "smcomplete-mac-unchecked": {"TC_AMF_REDIRECTION_5GS_EPS/B"},
     # a replay is a message that is discarded, so it uses up the COUNT too: the UE is cut off, twice
     "count-consumed": {"TC_NAS_REPLAY_AMF/B"},
     # NIA0 checks nothing: whatever is faulty or repeated is accepted, and NIA0 is never the right choice
@@ -50,7 +55,11 @@ CROSS_KILLS: dict[str, set[str]] = {
         "TC_NAS_REPLAY_AMF/A",
         "TC_NAS_REPLAY_AMF/B",
         "TC_NAS_INT_SELECTION_USE_AMF/A",
+        "TC_NAS_ALG_AMF_CHANGE _AMF/A",
+        "TC_NAS_ALG_AMF_CHANGE _AMF/B",
     },
+    # both cases ask that the product's own order decides
+    "ue-order-wins": {"TC_NAS_ALG_AMF_CHANGE _AMF/A", "TC_NAS_ALG_AMF_CHANGE _AMF/B"},
     # both cases ask that only what the UE offers is chosen
     "caps-ignored": {"TC_NAS_NULL_INT_AMF/C", "TC_NAS_INT_SELECTION_USE_AMF/A"},
     # the MAC of SECURITY MODE COMMAND is a criterion of both cases
@@ -84,13 +93,27 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
         path = emulated(folder / name, identity=identity, timers=PATIENCE)
         out = folder / name / "campaign"
         fault = name.removeprefix(RENAMED).removeprefix("-")
-        extra = () if fault in (CONFORMING, "") else ("--fault", fault)
-        done = assay("run", path, "--spec", "ts_33_512", "--out", out, *extra, timeout=1200)
+        extra: tuple[str, ...] = ("--fault", fault) if fault in faults.AMF else ()
+        if name == IN_A_ROW:
+            extra = ("--overlap", "1")
+        if name == ALL_AT_ONCE:
+            done = backwards("ts_33_512", path, out, overlap=len(VARIANTS))
+        else:
+            done = assay("run", path, "--spec", "ts_33_512", "--out", out, *extra, timeout=1200)
         assert (out / "campaign.json").exists(), done.stdout + done.stderr
         return Run(out, verdicts(out), done.returncode, done.stdout + done.stderr)
 
     with ThreadPoolExecutor(4) as pool:
-        names = [CONFORMING, *GENERIC, RENAMED, f"{RENAMED}-{RENAMED_FAULT}", *AWKWARD, *SEEDED]
+        names = [
+            CONFORMING,
+            IN_A_ROW,
+            ALL_AT_ONCE,
+            *GENERIC,
+            RENAMED,
+            f"{RENAMED}-{RENAMED_FAULT}",
+            *AWKWARD,
+            *SEEDED,
+        ]
         futures: dict[str, Future[Run]] = {name: pool.submit(one, name) for name in names}
         yield lambda name: futures[name].result()
         pool.shutdown(wait=True, cancel_futures=True)
@@ -143,7 +166,7 @@ from assay.campaign import Campaign
 for folder in sys.argv[1:]:
     campaign = Campaign.open(Path(folder))
     for r in campaign.results():
-        print(json.dumps([folder, r.planned.case, r.planned.variant, r.verdict.outcome, r.verdict.reason]))
+        print(json.dumps([folder, r.planned.slug, r.planned.variant, r.verdict.outcome, r.verdict.reason]))
 """
 PROTOCOL_LIBRARIES = {
     "pycrate_asn1dir", "pycrate_asn1rt", "pycrate_core", "pycrate_mobile", "scapy", "cryptography", "cffi",
@@ -164,8 +187,8 @@ def test_a_record_judged_again_gives_the_same_verdict(runs: Runs) -> None:
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(lines) == len(names) * len(VARIANTS)
-    for folder, case, variant, outcome, reason in lines:
-        (path,) = Path(folder).glob(f"records/*/{case}/{variant}/verdict.json")
+    for folder, slug, variant, outcome, reason in lines:
+        (path,) = Path(folder).glob(f"records/*/{slug}/{variant}/verdict.json")
         at_the_time = json.loads(path.read_bytes())
         assert (outcome, reason) == (at_the_time["outcome"], at_the_time["reason"]), path
 
@@ -177,3 +200,19 @@ def test_another_vendors_name_changes_nothing(runs: Runs, fault: str) -> None:
     records = [path.read_text() for path in theirs.campaign.glob("records/**/record.json")]
     assert len(records) == len(VARIANTS)
     assert not any("Someone Else" in record or "Another AMF" in record for record in records)
+
+
+def test_neither_company_nor_order_changes_a_verdict(runs: Runs) -> None:
+    def reasons(run: Run) -> dict[str, tuple[str, str]]:
+        told = [
+            json.loads(path.read_bytes()) for path in sorted(run.campaign.glob("records/**/verdict.json"))
+        ]
+        paths = sorted(run.campaign.glob("records/**/verdict.json"))
+        return {
+            str(path.relative_to(run.campaign)): (one["outcome"], one["reason"])
+            for path, one in zip(paths, told, strict=True)
+        }
+
+    alone = reasons(runs(IN_A_ROW))
+    assert len(alone) == len(VARIANTS)
+    assert alone == reasons(runs(CONFORMING)) == reasons(runs(ALL_AT_ONCE))

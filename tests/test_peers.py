@@ -2,7 +2,8 @@
 
 import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ from assay.errors import LabError
 from assay.evidence import Trace
 from drivers.codecs import kdf, suci
 from drivers.codecs.milenage import Milenage
-from drivers.emulated.peers import Peers, plain
+from drivers.emulated.peers import Change, Peers, plain
+from drivers.emulated.scp import Producer, Scp
+from drivers.emulated.untraced import Untraced
 from drivers.interfaces import Reply, Silence, Subscriber
 from drivers.sbi import Client, Hold, Later, Part, Request, Response, answer, join_parts
 
@@ -38,6 +41,7 @@ class Amf:
         self.peers, self._clients = peers, dict[str, Client]()
 
     def client(self, root: str) -> Client:
+        root = self.peers.uri("scp") if self.peers.whole else root
         host, _, port = root.removeprefix("http://").rpartition(":")
         if root not in self._clients:
             self._clients[root] = Client((host, int(port)), Trace())
@@ -50,6 +54,7 @@ class Amf:
         root, slash, path = uri.removeprefix("http://").partition("/")
         body = body if content is ... else json.dumps(content).encode()
         headers = [("content-type", kind)] if body else []
+        headers += [("3gpp-sbi-target-apiroot", f"http://{root}")] if self.peers.whole else []
         reply = self.client(f"http://{root}").request(
             method, slash + path, headers=headers, body=body, timeout=WAIT
         )
@@ -71,19 +76,31 @@ def trace() -> Trace:
     return Trace()
 
 
-@pytest.fixture
-def peers(trace: Trace) -> Iterator[Peers]:
+@pytest.fixture(params=["played", "behind the SCP"])
+def peers(trace: Trace, request: pytest.FixtureRequest) -> Iterator[Peers]:
     subscribers = {s.supi: s for s in (SUBSCRIBER, OTHER)}
     addresses = dict.fromkeys(SBI, ("127.0.0.1", 0)) | {"ausf2": ("127.0.0.2", 0)}
-    peers = Peers(
-        trace, subscribers, ("999", "70"), [(1, None), (1, 0xABCD)], addresses, home_keys={7: HOME_KEY}
-    )
-    peers.labels[SUPI] = "ue1"
-    peers.start()
-    yield peers
-    trouble = peers.trouble
-    peers.close()
+    lab = (subscribers, ("999", "70"), [(1, None), (1, 0xABCD)])
+    with ExitStack() as stack:
+        whole = request.param != "played"
+        peers = Peers(Untraced() if whole else trace, *lab, addresses, home_keys={7: HOME_KEY})
+        peers.start()
+        stack.callback(peers.close)
+        if whole:
+            core = {name: Producer(address_of(peers.uri(name))) for name in addresses}
+            here = ("127.0.0.1", 0)
+            peers = Scp(trace, *lab, here, core, product=None, timeout=WAIT, home_keys={7: HOME_KEY})
+            peers.start()
+            stack.callback(peers.close)
+        peers.labels[SUPI] = "ue1"
+        yield peers
+        trouble = peers.trouble
     assert not trouble
+
+
+def address_of(uri: str) -> tuple[str, int]:
+    host, _, port = uri.removeprefix("http://").rpartition(":")
+    return host, int(port)
 
 
 @pytest.fixture
@@ -202,7 +219,7 @@ def confirmation(amf: Amf) -> tuple[str, dict[str, str]]:
 
 @pytest.mark.parametrize("with_key", [False, True])
 def test_a_script_turns_success_into_failure(amf: Amf, peers: Peers, with_key: bool) -> None:
-    peers.script(SUPI, CONFIRM, lambda request, normal: peers.failure(normal(), with_key=with_key))
+    peers.script(SUPI, CONFIRM, lambda request: lambda normal: peers.failure(normal, with_key=with_key))
     href, right = confirmation(amf)
     _, result, _ = amf.ask("PUT", href, right)
     assert result["authResult"] == "AUTHENTICATION_FAILURE"
@@ -214,7 +231,7 @@ def test_a_script_turns_success_into_failure(amf: Amf, peers: Peers, with_key: b
 def test_a_script_holds_until_the_amf_gives_up(amf: Amf, peers: Peers, trace: Trace) -> None:
     held: list[Request] = []
 
-    def never(request: Request, normal: Callable[[], Response]) -> Hold:
+    def never(request: Request) -> Hold:
         held.append(request)
         return Hold()
 
@@ -234,13 +251,16 @@ def test_a_script_holds_until_the_amf_gives_up(amf: Amf, peers: Peers, trace: Tr
 
 
 def test_a_held_answer_is_released_and_another_delayed(amf: Amf, peers: Peers, trace: Trace) -> None:
-    def hold(request: Request, normal: Callable[[], Response]) -> Hold:
-        peers.release(request, normal())
-        return Hold()
+    def hold(request: Request) -> Change:
+        def release(normal: Response) -> Hold:
+            peers.release(request, normal)
+            return Hold()
+
+        return release
 
     peers.script(SUPI, AUTHENTICATE, hold)
     assert amf.authenticate()[0] == 201
-    peers.script(SUPI, AUTHENTICATE, lambda request, normal: Later(0.3, normal()))
+    peers.script(SUPI, AUTHENTICATE, lambda request: lambda normal: Later(0.3, normal))
     mark = trace.mark()
     assert amf.authenticate()[0] == 201
     asked, told = trace.since(mark)[:2]
@@ -249,7 +269,7 @@ def test_a_held_answer_is_released_and_another_delayed(amf: Amf, peers: Peers, t
 
 
 def test_a_script_of_one_subscriber_does_not_touch_another(amf: Amf, peers: Peers) -> None:
-    peers.script(OTHER.supi, AUTHENTICATE, lambda request, normal: answer(503))
+    peers.script(OTHER.supi, AUTHENTICATE, lambda request: answer(503))
     assert amf.authenticate()[0] == 201
     assert amf.authenticate(supiOrSuci=OTHER.supi)[0] == 503
 
@@ -259,7 +279,7 @@ def test_a_script_that_raises_is_the_labs_trouble(trace: Trace) -> None:
     peers.start()
     amf = Amf(peers)
 
-    def broken(request: Request, normal: Callable[[], Response]) -> Response:
+    def broken(request: Request) -> Response:
         raise RuntimeError("oops")
 
     peers.script(SUPI, AUTHENTICATE, broken)

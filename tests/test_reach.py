@@ -32,9 +32,24 @@ def test_a_lab_declares_its_product(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(lab, "revive", lambda: "")  # the lab is built, the product is not contacted
     lab.open()
     try:
-        with pytest.raises(UndeclaredError, match=r"127\.0\.0\.1:38412 only"):
+        with pytest.raises(UndeclaredError, match=r"declares .*127\.0\.0\.1:38412"):
             reach.check(("127.0.0.1", 22))
         reach.check(("127.0.0.1", 38412))
     finally:
         lab.close()
     reach.check(("127.0.0.1", 22))
+
+
+def test_a_whole_core_is_declared_with_the_product(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = emulated(tmp_path, name="emulated-core.yaml")
+    profile = profiles.load(path)
+    lab = Lab(path, profile)
+    monkeypatch.setattr(lab, "revive", lambda: "")
+    lab.open()
+    try:
+        for producer in profile.core.values():
+            reach.check(producer.pair)
+        with pytest.raises(UndeclaredError):
+            reach.check(profile.peers["scp"].pair)
+    finally:
+        lab.close()

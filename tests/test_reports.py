@@ -221,7 +221,7 @@ def test_json(campaign: Campaign) -> None:
     assert whole["results"][0]["evidence"] == [{"file": "capture.pcapng", "sha256": sha256, "problem": ""}]
     assert whole["results"][0]["seconds"] == 12.3456
     assert whole["results"][5]["evidence"] == []
-    assert list(whole) == ["schema", "campaign", "counts", "results"]
+    assert list(whole) == ["schema", "campaign", "counts", "findings", "results"]
 
 
 def test_junit(campaign: Campaign) -> None:

@@ -14,7 +14,10 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from assay import profile as profiles
 from assay import suites
 from assay.campaign import Campaign, judge
+from assay.evidence import Flow, Frame
 from assay.lab import Lab
+from drivers import capture
+from drivers.codecs import nas
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -34,7 +37,7 @@ def test_registration(benchmark: BenchmarkFixture, lab: Lab) -> None:
     assert bench is not None
 
     def one() -> None:
-        lab.trace.begin()
+        bench.fresh()
         ue = bench.ue()
         ue.start()
         event = bench.outcome(ue)
@@ -58,6 +61,24 @@ def test_judging_again(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     suites.bindings("ts_33_512")
     benchmark.extra_info["verdicts"] = len(records)
     benchmark(lambda: [judge(record) for record in records])
+
+
+def test_writing_a_capture(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+    """A thousand frames of 150 octets over SCTP as pcapng."""
+    flow = Flow("sctp", ("127.0.0.1", 40000), ("127.0.0.1", 38412))
+    frames = [Frame(n, n % 2 == 0, flow, bytes(150), ppid=60) for n in range(1000)]
+    benchmark(lambda: capture.write(tmp_path / "c.pcapng", frames, started=0.0))
+
+
+def test_nas_codec(benchmark: BenchmarkFixture) -> None:
+    """A REGISTRATION REQUEST, decoded and encoded again."""
+    octets = bytes.fromhex("7e004179000d0100f110000000000000000010 2e04f0f0f0f0")
+
+    def there_and_back() -> None:
+        message = nas.decode(octets)
+        nas.encode(message.name, message.ies)
+
+    benchmark(there_and_back)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,26 @@ def test_eia2(v: dict[str, Any]) -> None:
     assert out.hex() == v["output"]
 
 
+def test_macs_over_bits() -> None:
+    # EIA2 set 1 of TS 33.401 clause C.2, and a set of EIA1 and of EIA3 each
+    data = H("3332346263393840")
+    assert (
+        mac(2, H("2bd6459f82c5b300952c49104881ff48"), 0x38A6F056, 0x18, UPLINK, data, 58).hex() == "118c6eb8"
+    )
+    for number, v in ((1, SNOW["eia1"][1]), (3, ZUC["eia3"][1])):
+        assert v["bits"] % 8
+        args = H(v["key"]), v["count"], v["bearer"], v["direction"]
+        assert mac(number, *args, H(v["data"]), v["bits"]).hex() == v["output"]
+
+
+@pytest.mark.parametrize("bits", [8, 64, 128, 192])
+def test_bits_that_are_whole_octets_are_octets(bits: int) -> None:
+    data = bytes(range(40))
+    for number in (1, 2, 3):
+        cut = mac(number, bytes(16), 1, 1, UPLINK, data[: bits // 8])
+        assert mac(number, bytes(16), 1, 1, UPLINK, data, bits) == cut
+
+
 # RFC 4493 clause 4: more than the header of EIA2 lets through `mac`, and the cached object is used twice.
 @pytest.mark.parametrize(
     ("length", "expected"),

@@ -122,11 +122,15 @@ BUILT: list[tuple[str, Pdu]] = [
         ngap.initial_context_setup_request(1, 2, GUAMI, [(1, None)], SECURITY, KEY),
     ),
     ("UE CONTEXT RELEASE COMMAND", ngap.ue_context_release_command(1, 2)),
+    ("NG SETUP REQUEST", ngap.ng_enb_setup_request(0xFFFFF, "enb", PLMN, 2, [(1, None), (2, 3)])),
+    ("INITIAL UE MESSAGE", ngap.initial_ue_message(1, NAS, PLMN, 2, 2**28 - 1, eutra=True)),
+    ("UPLINK NAS TRANSPORT", ngap.uplink_nas_transport(1, 2, NAS, PLMN, 2, 0x301, eutra=True)),
     (
-        "PATH SWITCH REQUEST ACKNOWLEDGE",
-        ngap.path_switch_request_acknowledge(1, 2, SECURITY, [(1, None)], KEY, 7),
+        "RAN CP RELOCATION INDICATION",
+        ngap.ran_cp_relocation_indication(7, nas.STmsi(1, 2, 3), PLMN, 2, 0x301, 0xABCD, 17),
     ),
-    ("PATH SWITCH REQUEST ACKNOWLEDGE", ngap.path_switch_request_acknowledge(1, 2, None, [(1, None)], KEY)),
+    ("CONNECTION ESTABLISHMENT INDICATION", ngap.connection_establishment_indication(5, 7)),
+    ("CONNECTION ESTABLISHMENT INDICATION", ngap.connection_establishment_indication(5, 7, 0xFFFF)),
 ]
 
 
@@ -167,6 +171,23 @@ def test_builders_follow_the_tables(title: str, pdu: Pdu) -> None:
         (ngap.initial_context_setup_response(1, 2), "200e 00 0f 000002 000a40020001 005540020002"),
         (ngap.ue_context_release_command(1, 2), "0029 00 10 000002 0072 00 04 00010002 000f 40 01 40"),
         (ngap.ng_setup_failure(time_to_wait="v5s"), "4015 00 0d 000002 000f 40 01 88 006b 40 01 20"),
+        # what tshark 4 dissects as macroNgENB-ID 3, TAC 2, id-RAT-Information (179) nb-IoT
+        (
+            ngap.ng_enb_setup_request(3, "e", PLMN, 2, [(1, None)]),
+            "0015 00 33 000004 001b0008 4000f11000000030 00524003000065"
+            "00660014 00 40 000002 00 00f110 0000 0008 0000 00b3 00 01 40 0015400140",
+        ),
+        # ... ul-NAS-MAC abcd, ul-NAS-Count 17 of 5 bits, E-UTRA cell identity 0x301 of 28
+        (
+            ngap.ran_cp_relocation_indication(7, nas.STmsi(1, 2, 3), PLMN, 2, 0x301, 0xABCD, 17),
+            "0039 00 32 000005 005500020007 001a0007 0010800000 0003 00194008 0000f11000003010"
+            "00d54007 0000f110000002 00d30003 2af362",
+        ),
+        # ... dl-NAS-MAC 1234
+        (
+            ngap.connection_establishment_indication(5, 7, 0x1234),
+            "0041 00 16 000003 000a00020005 005500020007 00d44003 048d00",
+        ),
     ],
 )
 def test_golden(pdu: Pdu, octets: str) -> None:
@@ -196,7 +217,19 @@ def test_readers() -> None:
     assert setup.get(IeId.RELATIVE_AMF_CAPACITY) == 255
 
 
-@pytest.mark.parametrize("ie_id", [10, 15, 38, 71, 74, 79, 85, 100, 114, 119])
+def test_readers_of_cp_relocation() -> None:
+    asked = ngap.ran_cp_relocation_indication(7, nas.STmsi(1, 2, 3), PLMN, 2, 0x301, 0xABCD, 17)
+    asked = decode(encode(asked))
+    assert ngap.ul_cp_security(asked) == (0xABCD, 17)
+    assert (ngap.s_tmsi(asked), ngap.eutra_cell(asked)) == (nas.STmsi(1, 2, 3), 0x301)
+    assert ngap.dl_nas_mac(asked) is None
+    assert ngap.dl_nas_mac(decode(encode(ngap.connection_establishment_indication(5, 7, 0x1234)))) == 0x1234
+    answer = decode(encode(ngap.connection_establishment_indication(5, 7)))
+    for reader in (ngap.dl_nas_mac, ngap.ul_cp_security, ngap.s_tmsi, ngap.eutra_cell):
+        assert reader(answer) is None
+
+
+@pytest.mark.parametrize("ie_id", [10, 15, 25, 26, 38, 71, 74, 79, 85, 100, 114, 119, 211, 212])
 def test_readers_take_any_value(ie_id: int) -> None:
     pdu = Pdu("initiatingMessage", 0, "reject", "AMFConfigurationUpdate", (Ie(ie_id, "reject", raw(b"x")),))
     pdu = decode(encode(pdu))
@@ -206,9 +239,107 @@ def test_readers_take_any_value(ie_id: int) -> None:
         ngap.nas_pdu,
         ngap.security_capabilities,
         ngap.cause,
+        ngap.ul_cp_security,
+        ngap.dl_nas_mac,
+        ngap.s_tmsi,
+        ngap.eutra_cell,
     ):
         assert reader(pdu) is None
     assert ngap.session_ids(pdu) == ()
+
+
+# --- N2 SM information, which an AMF carries unread -------------------------------------------------------
+
+# an AMF built on Open5GS 2.7.7 sent these octets, with UE security capabilities on a mismatch; 127.0.0.1
+OPEN5GS_ACKNOWLEDGE = H(
+    "2019005b000006000a400200020055400480300002007700091c000e000700038000005d00212045d9df97ea90cdfba0ab6ef2fa"
+    "c3c8cb5d94544b13fa2fbbf74f55c9ce2fa018004d400e0000010a401f7f00000100000001000000020001"
+)
+OPEN5GS_SETUP = H(
+    "001d008084000004000a00020001005500020001004a00630040012d7e02a0876f74037e006801001e2e0101c211000901000631"
+    "310101ff01060b00010b00012905010a2d0002120100202f0000040082000a0c3b9aca00303b9aca00008b000a01f07f00000100"
+    "00000100860001000088000700010000091c00006e400a0c3b9aca00303b9aca00"
+)
+ONE = Session(1)
+
+
+def test_path_switch_request_acknowledge_of_open5gs() -> None:
+    read = decode(OPEN5GS_ACKNOWLEDGE)
+    hop, bits = ngap.next_hop(read) or (0, 0)
+    switched = ngap.transfers(read, IeId.PDU_SESSION_RESOURCE_SWITCHED_LIST)
+    assert (read.title, bits) == ("PATH SWITCH REQUEST ACKNOWLEDGE", 256)
+    assert (ngap.amf_ue_ngap_id(read), ngap.ran_ue_ngap_id(read)) == (2, 0x300002)
+    capabilities = (0xE000,) * 4
+    assert ngap.security_capabilities(read) == capabilities
+    assert switched == {1: ngap.path_switch_acknowledge_transfer(ONE)}
+    built = ngap.path_switch_request_acknowledge(
+        2, 0x300002, capabilities, [(1, None)], hop.to_bytes(32), 4, switched
+    )
+    assert encode(built).hex() == OPEN5GS_ACKNOWLEDGE.hex()
+
+
+def test_pdu_session_resource_setup_request_of_open5gs() -> None:
+    read = decode(OPEN5GS_SETUP)
+    (octets,) = ngap.session_nas_pdus(read)
+    secured = nas.unwrap(octets)
+    assert secured is not None  # not ciphered: NEA0
+    assert nas.decode(secured.payload).name == "DL NAS TRANSPORT"
+    found = ngap.transfers(read, IeId.PDU_SESSION_RESOURCE_SETUP_LIST_SU_REQ)
+    assert found == {1: ngap.setup_request_transfer(ONE)}  # the SMF of the bench had made it
+    resources = ngap.Resources(1, (1, None), found[1], octets)
+    built = ngap.pdu_session_resource_setup_request(1, 1, [resources])
+    assert encode(built).hex() == OPEN5GS_SETUP.hex()
+
+
+@pytest.mark.parametrize(
+    ("name", "octets", "hexadecimal"),
+    [
+        # checked by hand: an extension bit, a bit map of optional fields, choice 0, 32 bits of address, TEID
+        (
+            "PathSwitchRequestAcknowledgeTransfer",
+            ngap.path_switch_acknowledge_transfer(ONE),
+            "401f7f00000100000001",
+        ),
+        # no optional field; cause: radioNetwork, 6 bits of an extensible enumeration
+        ("PathSwitchRequestUnsuccessfulTransfer", ngap.path_switch_unsuccessful_transfer(), "0000"),
+        # what Open5GS took, and sent on to the gNB; tshark 4.0 shows 1 Gbps, 5QI 9, ARP 8
+        (
+            "PDUSessionResourceSetupRequestTransfer",
+            ngap.setup_request_transfer(ONE),
+            "0000040082000a0c3b9aca00303b9aca00008b000a01f07f0000010000000100860001000088000700010000091c00",
+        ),
+    ],
+)
+def test_transfers(name: str, octets: bytes, hexadecimal: str) -> None:
+    assert octets.hex() == hexadecimal
+    assert ngap.transfer_octets(name, ngap.transfer_value(name, octets)) == octets
+    for odd in (b"", octets[:-1], octets + b"\0"):
+        with pytest.raises(Malformed):
+            ngap.transfer_value(name, odd)
+
+
+def test_path_switch_request_failure() -> None:
+    unsuccessful = ngap.path_switch_unsuccessful_transfer()
+    built = ngap.path_switch_request_failure(7, 8, {5: unsuccessful, 6: unsuccessful})
+    read = decode(encode(built))
+    assert (read.kind, read.title) == ("unsuccessfulOutcome", "PATH SWITCH REQUEST FAILURE")
+    assert (ngap.amf_ue_ngap_id(read), ngap.ran_ue_ngap_id(read)) == (7, 8)
+    released = ngap.transfers(read, IeId.PDU_SESSION_RESOURCE_RELEASED_LIST_PS_FAIL)
+    assert released == {5: unsuccessful, 6: unsuccessful}
+    both = ngap.path_switch_request_acknowledge(
+        7, 8, None, [(1, 2)], KEY, 0, {5: ngap.path_switch_acknowledge_transfer(ONE)}, {6: unsuccessful}
+    )
+    read = decode(encode(both))
+    assert ngap.transfers(read, IeId.PDU_SESSION_RESOURCE_RELEASED_LIST_PS_ACK) == {6: unsuccessful}
+    assert [ie.id for ie in read.ies] == [10, 85, 93, 77, 68, 0]
+    assert ngap.next_hop(read) == (int.from_bytes(KEY), 256)
+    assert ngap.next_hop(built) is None
+
+
+def test_a_message_with_a_transfer_that_cannot_be_read_is_malformed() -> None:
+    built = ngap.path_switch_request_failure(7, 8, {5: b"\xff\xff\xff"})
+    with pytest.raises(Malformed):
+        decode(encode(built))
 
 
 def test_session_ids() -> None:
