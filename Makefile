@@ -31,6 +31,8 @@ bench: .venv/dev
 
 .venv/dev: requirements-dev.lock .venv/run
 	$(PIP) --requirement requirements-dev.lock
+	# tests start hundreds of processes, each of which would compile what it imports where nothing may be written
+	$(BIN)/python -m compileall -q -j 2 .venv/lib >/dev/null
 	touch $@
 
 # Needs a resolver, which only the people who change dependencies need.
