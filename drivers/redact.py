@@ -8,6 +8,7 @@ from assay.evidence import Frame
 from drivers.codecs import ngap
 
 _JSON_KEY = re.compile(rb'("(?:kseaf|kausf|keyVal|nh)"\s*:\s*")([0-9A-Fa-f]{32,64})(")')
+_TOKEN = re.compile(rb'("access_token"\s*:\s*")([^"]{1,65536})(")')
 
 
 def masked(frames: Iterable[Frame]) -> tuple[Frame, ...]:
@@ -24,7 +25,10 @@ def _masked(frame: Frame) -> bytes:
     if frame.flow is None:
         return frame.data
     if frame.flow.transport == "tcp":
-        return _JSON_KEY.sub(lambda m: m[1] + b"0" * len(m[2]) + m[3], frame.data)
+        data = frame.data
+        for pattern in (_JSON_KEY, _TOKEN):
+            data = pattern.sub(lambda m: m[1] + b"0" * len(m[2]) + m[3], data)
+        return data
     try:
         pdu = ngap.decode(frame.data)
     except ngap.Malformed:

@@ -2,23 +2,32 @@
 
 import json
 import socket
+import time
+from base64 import urlsafe_b64decode
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from assay.case import Event
 from assay.errors import LabError
-from assay.evidence import Trace
+from assay.evidence import Flow, Trace
+from drivers import reach
 from drivers.codecs import kdf, suci
 from drivers.codecs.milenage import Milenage
+from drivers.emulated.access_token import Issuer
 from drivers.emulated.peers import Change, Peers, plain
 from drivers.emulated.scp import Producer, Scp
 from drivers.emulated.untraced import Untraced
 from drivers.interfaces import Reply, Silence, Subscriber
-from drivers.sbi import Client, Hold, Later, Part, Request, Response, answer, join_parts
+from drivers.redact import masked
+from drivers.sbi import Client, Hold, Later, Part, Request, Response, Server, answer, decode, join_parts
 
 SUBSCRIBER = Subscriber("999700000000001", b"\x11" * 16, b"\x22" * 16)
 OTHER = Subscriber("999700000000002", b"\x33" * 16, b"\x44" * 16)
@@ -314,7 +323,114 @@ def test_registration_heartbeat_and_subscription(amf: Amf, peers: Peers) -> None
     status, echoed, location = amf.ask("POST", f"{nfm}/subscriptions", wanted)
     assert status == 201
     assert echoed.items() >= wanted.items()
+    assert amf.ask("PATCH", location, [])[0] == 204
     assert amf.ask("DELETE", location)[0] == 204
+    assert amf.ask("PATCH", location, [])[0] == amf.ask("DELETE", location)[0] == 404
+
+
+@pytest.mark.parametrize("peers", ["played"], indirect=True)
+def test_the_nrf_tells_of_functions_that_come_change_and_go(amf: Amf, peers: Peers, trace: Trace) -> None:
+    heard = Trace()
+
+    def served(request: Request) -> Response:
+        decode(request)
+        heard.event(0, True, "nnrf", str(request.content["event"]), facts=request.content)
+        return answer(204)
+
+    nfm = peers.uri("nrf") + "/nnrf-nfm/v1"
+    identity = "0b0b0b0b-0000-4000-8000-000000000001"
+    profile = {"nfInstanceId": identity, "nfType": "SMF", "nfStatus": "REGISTERED"}
+    with closing(Server(("127.0.0.1", 0), handler=served, trace=Untraced())) as consumer:
+        for more in (
+            {"subscrCond": {"nfType": "SMF"}},
+            {"subscrCond": {"nfType": "UDM"}},
+            {"subscrCond": {"serviceName": "nsmf-pdusession"}},
+            {"reqNfInstanceId": identity},
+            {"reqNotifEvents": ["NF_DEREGISTERED"]},
+        ):
+            wanted = {"nfStatusNotificationUri": f"{consumer.uri}/told", **more}
+            assert amf.ask("POST", f"{nfm}/subscriptions", wanted)[0] == 201
+        assert amf.ask("PUT", f"{nfm}/nf-instances/{identity}", profile)[0] == 201
+        services = [{"serviceName": "nsmf-pdusession"}]
+        assert amf.ask("PUT", f"{nfm}/nf-instances/{identity}", profile | {"nfServices": services})[0] == 200
+        assert amf.ask("DELETE", f"{nfm}/nf-instances/{identity}")[0] == 204
+        heard.wait(lambda e: len(heard.since()) == 6, mark=0, within=WAIT)
+        told = sorted(event.name for event in heard.since())
+    assert told == 3 * ["NF_DEREGISTERED"] + 2 * ["NF_PROFILE_CHANGED"] + ["NF_REGISTERED"]
+    (first,) = [event.facts for event in heard.since() if event.name == "NF_REGISTERED"]
+    assert first["nfInstanceUri"] == f"{nfm}/nf-instances/{identity}"
+    assert first["nfProfile"]["nfType"] == "SMF"
+    assert len([e for e in trace.since() if e.name == "POST {nfStatusNotificationUri}"]) == 6
+
+
+@pytest.mark.parametrize("peers", ["played"], indirect=True)
+def test_the_nrf_tells_nobody_whom_the_profile_does_not_declare(amf: Amf, peers: Peers) -> None:
+    nfm, heard = peers.uri("nrf") + "/nnrf-nfm/v1", Trace()
+    profile = {"nfInstanceId": "1", "nfType": "SMF", "nfStatus": "REGISTERED"}
+    server = Server(("127.0.0.1", 0), handler=lambda request: answer(204), trace=heard)
+    with closing(server), reach.only([address_of(peers.uri("nrf"))]):
+        for uri in (f"{server.uri}/told", "http://nowhere.invalid/", "ftp://127.0.0.1/", "http://[/"):
+            assert amf.ask("POST", f"{nfm}/subscriptions", {"nfStatusNotificationUri": uri})[0] == 201
+        assert amf.ask("PUT", f"{nfm}/nf-instances/1", profile)[0] == 201
+    assert not heard.frames
+    assert not peers.trouble
+
+
+TOKEN = {
+    "grant_type": "client_credentials",
+    "nfInstanceId": "one",
+    "targetNfType": "UDM",
+    "scope": "nudm-sdm nudm-uecm",
+}
+
+
+@pytest.mark.parametrize("peers", ["played"], indirect=True)
+def test_the_nrf_issues_access_tokens_that_stay_out_of_the_evidence(
+    amf: Amf, peers: Peers, trace: Trace
+) -> None:
+    uri, kind = f"{peers.uri('nrf')}/oauth2/token", "application/x-www-form-urlencoded"
+    status, token, _ = amf.ask("POST", uri, body=urlencode(TOKEN).encode(), kind=kind)
+    assert (status, token["token_type"], token["scope"]) == (200, "Bearer", TOKEN["scope"])
+    assert token["access_token"] not in repr(trace.since())
+    hidden = b"".join(frame.data for frame in masked(trace.frames))
+    assert b"Bearer" in hidden
+    assert token["access_token"].encode() not in hidden
+    for body in (b"", b"a=%ff", b"&" * 200, b"{}"):
+        assert amf.ask("POST", uri, body=body, kind=kind)[0] == 400
+
+
+def test_an_access_token_is_signed_and_limited() -> None:
+    issuer = Issuer("nrf", {"UDM": ["nudm-sdm", "nudm-uecm"], "AUSF": ["nausf-auth"]})
+
+    def issued(**change: str | None) -> tuple[int, Any]:
+        content = {name: value for name, value in (TOKEN | change).items() if value is not None}
+        flow = Flow("tcp", ("127.0.0.1", 1), ("127.0.0.1", 2))
+        of = ("POST", "/oauth2/token", {}, {}, b"", 1, 1, flow, "", 0, "nnrf", "")
+        request = Request(*of, content=content)
+        answered = issuer.issue(request)
+        assert answered.headers["cache-control"] == "no-store"
+        return answered.status, json.loads(answered.body)
+
+    status, token = issued()
+    signed, _, signature = token["access_token"].rpartition(".")
+    header, claims = (json.loads(urlsafe_b64decode(part + "==")) for part in signed.split("."))
+    octets = urlsafe_b64decode(signature + "==")
+    der = encode_dss_signature(*(int.from_bytes(half) for half in (octets[:32], octets[32:])))
+    issuer.public_key.verify(der, signed.encode(), ec.ECDSA(hashes.SHA256()))
+    assert (status, header) == (200, {"alg": "ES256", "typ": "JWT"})
+    assert (claims["iss"], claims["sub"], claims["aud"]) == ("nrf", "one", "UDM")
+    assert claims["scope"] == TOKEN["scope"]
+    assert claims["exp"] > time.time()
+    assert issued(scope="nudm-sdm:am-data:read")[0] == 200
+    assert issued(targetNfType=None, targetNfInstanceId="that one")[0] == 200
+    for error, change in (
+        ("invalid_request", {"nfInstanceId": None}),
+        ("invalid_request", {"targetNfType": None}),
+        ("unsupported_grant_type", {"grant_type": "password"}),
+        ("invalid_scope", {"scope": "nudm-sdm nausf-auth"}),
+        ("invalid_scope", {"scope": ""}),
+    ):
+        assert issued(**change) == (400, {"error": error})
 
 
 def found(amf: Amf, query: str) -> list[Any]:

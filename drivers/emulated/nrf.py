@@ -4,18 +4,19 @@ import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from drivers.emulated.access_token import Issuer
+from drivers.emulated.nf_status import Subscriptions
 from drivers.interfaces import slice_name
 from drivers.sbi import Address, Request, Response, answer, keep, problem
 
 DISCOVERY = "/nnrf-disc/v1/nf-instances"
 _INSTANCES = "/nnrf-nfm/v1/nf-instances"
 _SUBSCRIPTIONS = "/nnrf-nfm/v1/subscriptions"
+_TOKENS = "/oauth2/token"
 _HAL = "application/3gppHal+json"
 _SERVICE_MAP = 0x20  # feature 6 of Nnrf_NFDiscovery
-_VALIDITY = timedelta(days=1)
 
 SERVICES: Mapping[str, Sequence[tuple[str, str]]] = {
     "NRF": (("nnrf-nfm", "v1"), ("nnrf-disc", "v1")),
@@ -65,7 +66,11 @@ class Nrf:
         heartbeat_s: int,
         played: Callable[[], Sequence[Played]],
         routing: Mapping[str, str],
+        subscriptions: Subscriptions,
     ) -> None:
+        self._subscriptions = subscriptions
+        services = {kind: [name for name, _ in some] for kind, some in SERVICES.items()}
+        issuer = Issuer(str(uuid.uuid5(uuid.NAMESPACE_URL, "NRF")), services)
         self._plmn, self._slices, self._dnn = plmn, list(slices), dnn
         self._scheme, self._heartbeat_s, self._played, self._routing = scheme, heartbeat_s, played, routing
         self._registered: dict[str, dict[str, Any]] = {}
@@ -77,8 +82,9 @@ class Nrf:
             f"PATCH {one}": self._update,
             f"DELETE {one}": self._deregister,
             f"POST {_SUBSCRIPTIONS}": self._subscribe,
-            f"PATCH {subscription}": lambda request: answer(204),
-            f"DELETE {subscription}": lambda request: answer(204),
+            f"PATCH {subscription}": self._prolong,
+            f"DELETE {subscription}": self._unsubscribe,
+            f"POST {_TOKENS}": issuer.issue,
             f"GET {DISCOVERY}": self._discover,
             f"GET {DISCOVERY}/nf-instances": self._discover,  # for whoever takes nrfId for the API's root
         }
@@ -167,6 +173,7 @@ class Nrf:
         profile = {**content, "heartBeatTimer": self._heartbeat_s}
         keep(self._registered, identity, profile, 100)
         location = f"{request.base}{_INSTANCES}/{identity}"
+        self._subscriptions.tell("NF_REGISTERED" if fresh else "NF_PROFILE_CHANGED", location, profile)
         return answer(201, profile, location=location) if fresh else answer(200, profile)
 
     def _update(self, request: Request) -> Response:
@@ -174,15 +181,27 @@ class Nrf:
         return answer(204) if known else problem(404, "RESOURCE_URI_STRUCTURE_NOT_FOUND")
 
     def _deregister(self, request: Request) -> Response:
-        known = self._registered.pop(request.params["nfInstanceId"], None)
-        return answer(204) if known else problem(404, "RESOURCE_URI_STRUCTURE_NOT_FOUND")
+        identity = request.params["nfInstanceId"]
+        known = self._registered.pop(identity, None)
+        if known is None:
+            return problem(404, "RESOURCE_URI_STRUCTURE_NOT_FOUND")
+        self._subscriptions.tell("NF_DEREGISTERED", f"{request.base}{_INSTANCES}/{identity}", known)
+        return answer(204)
 
     def _subscribe(self, request: Request) -> Response:
         if not isinstance(request.content, dict) or "nfStatusNotificationUri" not in request.content:
             return problem(400, "MANDATORY_IE_MISSING", "nfStatusNotificationUri is needed")
-        identity, until = uuid.uuid4().hex, (datetime.now(UTC) + _VALIDITY).isoformat(timespec="seconds")
-        content = {**request.content, "subscriptionId": identity, "validityTime": until}
-        return answer(201, content, location=f"{request.base}{_SUBSCRIPTIONS}/{identity}")
+        kept = self._subscriptions.add(request.content)
+        location = f"{request.base}{_SUBSCRIPTIONS}/{kept['subscriptionId']}"
+        return answer(201, kept, location=location)
+
+    def _prolong(self, request: Request) -> Response:
+        known = self._subscriptions.known(request.params["subscriptionId"])
+        return answer(204) if known else problem(404, "RESOURCE_URI_STRUCTURE_NOT_FOUND")
+
+    def _unsubscribe(self, request: Request) -> Response:
+        known = self._subscriptions.remove(request.params["subscriptionId"])
+        return answer(204) if known else problem(404, "RESOURCE_URI_STRUCTURE_NOT_FOUND")
 
     # --- Nnrf_NFDiscovery --------------------------------------------------------------------------------
 

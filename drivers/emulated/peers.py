@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from assay.errors import LabError
 from assay.evidence import Trace
 from drivers.emulated.ausf import Arpf, Ausf
+from drivers.emulated.nf_status import Subscriptions
 from drivers.emulated.nrf import DISCOVERY, Nrf, Played
 from drivers.emulated.nssaaf import Nssaaf
 from drivers.emulated.nssf import Nssf
@@ -38,10 +39,11 @@ from drivers.sbi import (
 )
 
 MAX_DEPTH = 16
+NOTIFIED_S = 10.0  # how long a notification of the NRF may stay unanswered
 OWN_AUSFS = {"ausf2": "1", "ausf3": "2", "ausf4": "3"}  # and the routing indicator that each has for itself
 
 _SECRET = {"kseaf", "kausf", "kamf", "kgnb", "ck", "ik", "ckprime", "ikprime", "k", "opc", "xres", "xresstar"}
-_SECRET |= {"keyval", "nh"}
+_SECRET |= {"keyval", "nh", "access_token"}
 
 # who the product is has no place in facts that are judged; the capture has it
 _IDENTITY = re.compile(
@@ -118,6 +120,7 @@ class Peers:
         self._servers: dict[Address, Server] = {}
         self.arpf = Arpf(subscribers, home_keys)
         shown, more = ([snssai_json(one) for one in some] for some in (slices, more_slices))
+        self._subscriptions = Subscriptions(trace, timeout=NOTIFIED_S)
         self._registry = Nrf(
             plmn,
             [*shown, *more],
@@ -126,6 +129,7 @@ class Peers:
             heartbeat_s=heartbeat_s,
             played=self._played,
             routing=self.arpf.routing,
+            subscriptions=self._subscriptions,
         )
         self.smf, self.amf2 = Smf(), PeerAmf(plmn, shown)
         functions: dict[str, Function] = {
@@ -166,6 +170,7 @@ class Peers:
 
     def close(self) -> None:
         """Stop listening."""
+        self._subscriptions.close()
         while self._servers:
             self._servers.popitem()[1].close()
 

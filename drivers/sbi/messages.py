@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import parse_qsl
 
 from assay.errors import LabError
 from assay.evidence import Flow
@@ -181,6 +182,9 @@ def decode(request: Request) -> Response | None:
         if kind.lower().startswith("multipart/"):
             request.parts = split_parts(kind, request.body)
             text = request.parts[0].body
+        if kind.lower().startswith("application/x-www-form-urlencoded"):  # of an access token request only
+            request.content = dict(parse_qsl(text.decode(), max_num_fields=100))
+            return None
         request.content = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         return problem(400, "INVALID_MSG_FORMAT", printable(str(error), 200))
