@@ -408,6 +408,8 @@ class AmfBench:
         return self._control(what, ue, mark, event is not None, said or f"{ue.label} got {told(event)}")
 
     def pages(self, ue: Ue, session: int, what: str) -> Control:
+        # for the product the UE may be connected a moment longer than for its gNB, and then is not paged
+        self.trace.quiet(self.timers.quiet_s, within=self.timers.answer_s)
         mark = self.trace.mark()
         said = self._transfer(ue, session)
         paged = None if said else self.wait(ue, "PAGING", within=self.timers.answer_s, since=mark)

@@ -154,6 +154,11 @@ def test_an_awkward_product_never_fails(runs: Runs, fault: str) -> None:
     assert "PASS" in run.verdicts.values()
 
 
+def test_a_ue_that_is_let_go_late_is_paged_all_the_same(runs: Runs) -> None:
+    run = runs("late-release")
+    assert {run.verdicts["TC_5G_GUTI_ALLOCATION_AMF", variant] for variant in "CD"} == {"PASS"}, run.output
+
+
 ISOLATED = """
 import sys, json
 class Refuse:

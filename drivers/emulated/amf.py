@@ -27,6 +27,7 @@ from drivers.emulated.amf_server import SbiServer
 
 MAX_LINKS = 8192
 FLOOD = 2000
+SETTLING_S = 0.03  # until a UE is idle, with late-release
 LINGER_S = 10.0  # how long a gNB may take for UE CONTEXT RELEASE COMPLETE
 MAX_QUEUE = 100_000
 END_S = 1.5
@@ -111,7 +112,8 @@ class Link:
 
     def let_go(self, cause: ngap.Cause) -> None:
         """Do what UE CONTEXT RELEASE REQUEST asks for (TS 38.413 clause 8.3.2)."""
-        self.n1.close()
+        if "late-release" not in self.gnb.faults:
+            self.n1.close()
         self.release(cause)
 
     def suspend(self) -> None:
@@ -375,6 +377,8 @@ class Gnb:
                 link.resume()
             case "InitialContextSetupResponse" | "PDUSessionResourceSetupResponse":
                 link.n1.set_up(ngap.set_up(pdu))
+            case "UEContextReleaseComplete" if "late-release" in self.faults:
+                asyncio.get_running_loop().call_later(SETTLING_S, self.drop, link)
             case "UEContextReleaseComplete":
                 self.drop(link)
             case "InitialContextSetupFailure":

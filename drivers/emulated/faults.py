@@ -97,6 +97,9 @@ AMF: Mapping[str, Fault] = MappingProxyType(
             "", "loses the association once, at the first capability it refuses", awkward=True
         ),
         "late-session": Fault("", "serves PDU session 2 late, once", awkward=True),
+        "late-release": Fault(
+            "", "takes a UE for connected a moment longer than its gNB does, and sends to it", awkward=True
+        ),
         "chatty": Fault(
             "",
             "sends CONFIGURATION UPDATE COMMAND some time after each registration, and after paging the one "
