@@ -6,6 +6,7 @@ import time
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -405,9 +406,8 @@ def test_an_access_token_is_signed_and_limited() -> None:
     def issued(**change: str | None) -> tuple[int, Any]:
         content = {name: value for name, value in (TOKEN | change).items() if value is not None}
         flow = Flow("tcp", ("127.0.0.1", 1), ("127.0.0.1", 2))
-        of = ("POST", "/oauth2/token", {}, {}, b"", 1, 1, flow, "", 0, "nnrf", "")
-        request = Request(*of, content=content)
-        answered = issuer.issue(request)
+        asked = partial(Request, "POST", "/oauth2/token", {}, {}, b"", 1, 1, flow, "", 0, "nnrf", "")
+        answered = issuer.issue(asked(content=content))
         assert answered.headers["cache-control"] == "no-store"
         return answered.status, json.loads(answered.body)
 
