@@ -114,6 +114,7 @@ class Ue:
         self._lock = threading.RLock()
         self._milenage = Milenage(subscriber.k, subscriber.opc)
         self._sqn = 0
+        self._ahead = 0  # how far the USIM is to be ahead of the next challenge
         self._fresh: Context | None = None  # made by an authentication, not yet taken into use
         self._kind: Literal["initial", "mobility", "emergency"] = "initial"
         self._identity: bytes = b""
@@ -585,6 +586,9 @@ class Ue:
             ies = {"authentication_response_parameter": self._res_star}
             self._reply("AUTHENTICATION RESPONSE", ies, {"res_star": self._res_star.hex()})
             return
+        if self._ahead:  # the home network may come from anywhere: it keeps its SQN from run to run
+            self._sqn = max(self._sqn, int.from_bytes(sqn)) + self._ahead
+            self._ahead = 0
         if int.from_bytes(sqn) <= self._sqn:
             self.synchronise(rand)
             return
@@ -604,9 +608,9 @@ class Ue:
         self._reply("AUTHENTICATION RESPONSE", {"authentication_response_parameter": res_star}, facts)
 
     def outrun(self) -> None:
-        """Let SQN_MS be far ahead of the home network (TS 33.102 clause 6.3.3)."""
+        """Let SQN_MS be far ahead of the next challenge, wherever that is (TS 33.102 clause 6.3.3)."""
         with self._lock:
-            self._sqn += AHEAD
+            self._ahead = AHEAD
 
     def synchronise(self, rand: bytes = b"", *, header: int | None = None) -> Sent:
         """AUTHENTICATION FAILURE #21 with an AUTS that is valid for this RAND (clause 5.4.1.3.7).

@@ -79,6 +79,16 @@ class TestOnOneProduct:
             "auts": failure.facts["auts"],
         }
 
+    def test_it_outruns_a_home_network_that_has_been_resynchronised_before(self, bench: AmfBench) -> None:
+        assert bench.peers is not None
+        ue = bench.ue()
+        bench.peers.arpf.sqn[ue.subscriber.supi] = 1 << 40  # by whoever had this subscriber in an earlier run
+        ue.outrun()
+        assert bench.connects(ue, "registration").worked
+        assert [e.name for e in bench.since(ue)].count("AUTHENTICATION FAILURE") == 1
+        assert [e.name for e in bench.since(ue)].count("AUTHENTICATION REQUEST") == 2
+        assert bench.peers.arpf.sqn[ue.subscriber.supi] > 1 << 40
+
     def test_a_forged_challenge_is_refused(self, bench: AmfBench) -> None:
         ue = bench.ue()
         ue._milenage = type(ue._milenage)(bytes(16), bytes(16))  # a SIM with other keys: AUTN cannot verify
