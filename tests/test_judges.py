@@ -203,6 +203,17 @@ def test_a_constant_choice_is_not_an_ordered_one() -> None:
     assert orders("NIA2,NIA1,NIA3", "NIA1,NIA2,NIA3", ia=first, accept=False).outcome == "INCONCLUSIVE"
 
 
+def test_a_product_that_takes_no_right_answer_after_a_wrong_one_is_not_said_to() -> None:
+    wrong = watch(n1(1, "SECURITY MODE COMPLETE", received=False, mac_good=False), seconds=5.0)
+    anew = Control("the right one was answered by nothing; a new registration", True, "ue1 registered")
+    for after in (GOOD, anew):
+        seen = selection.SeenWrongMac(GOOD, n1(0, "SECURITY MODE COMMAND"), wrong, after)
+        verdict = selection.judge_wrong_mac(seen)
+        assert verdict.outcome == "PASS"
+        assert verdict.reason.endswith(f"had no effect; {after.what}: {after.saw}")
+    assert selection.judge_wrong_mac(replace(seen, after=BAD)).outcome == "INCONCLUSIVE"
+
+
 def test_evidence_that_is_not_there_proves_nothing() -> None:
     empty = selection.Seen(tuple(selection.Order(p, GOOD, ()) for p in ("NIA2,NIA1", "NIA1,NIA2")), GOOD)
     assert selection.judge(empty).outcome == "INCONCLUSIVE"

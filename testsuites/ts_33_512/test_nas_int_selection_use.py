@@ -126,7 +126,7 @@ class SeenWrongMac(Observation):
 
 
 def judge_wrong_mac(seen: SeenWrongMac) -> Verdict:
-    """The wrong one has no effect, the right one has."""
+    """The wrong one has no effect; the right one, or a new registration, has."""
     if doubt := unsound([seen.before]):
         return doubt
     if seen.command is None:
@@ -138,9 +138,9 @@ def judge_wrong_mac(seen: SeenWrongMac) -> Verdict:
         )
     if not any(e.facts.get("mac_good") is False for e in seen.wrong.events):
         return inconclusive("the SECURITY MODE COMPLETE with a wrong MAC was not sent")
+    said = "SECURITY MODE COMPLETE with the MAC of another algorithm had no effect"
     return unsound([seen.before, seen.after], [seen.wrong]) or passed(
-        "SECURITY MODE COMPLETE with the MAC of another algorithm had no effect, the right one had",
-        seen.command.ref,
+        f"{said}; {seen.after.what}: {seen.after.saw}", seen.command.ref
     )
 
 
