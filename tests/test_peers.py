@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from h2.errors import ErrorCodes
 
 from assay.case import Event
 from assay.errors import LabError
@@ -23,12 +24,24 @@ from drivers import reach
 from drivers.codecs import kdf, suci
 from drivers.codecs.milenage import Milenage
 from drivers.emulated.access_token import Issuer
-from drivers.emulated.peers import Change, Peers, plain
+from drivers.emulated.peers import Action, Change, Peers, plain
 from drivers.emulated.scp import Producer, Scp
 from drivers.emulated.untraced import Untraced
-from drivers.interfaces import Reply, Silence, Subscriber
+from drivers.interfaces import Refused, Reply, Silence, Subscriber
 from drivers.redact import masked
-from drivers.sbi import Client, Hold, Later, Part, Request, Response, Server, answer, decode, join_parts
+from drivers.sbi import (
+    Client,
+    Hold,
+    Later,
+    Part,
+    Request,
+    Reset,
+    Response,
+    Server,
+    answer,
+    decode,
+    join_parts,
+)
 
 SUBSCRIBER = Subscriber("999700000000001", b"\x11" * 16, b"\x22" * 16)
 OTHER = Subscriber("999700000000002", b"\x33" * 16, b"\x44" * 16)
@@ -256,6 +269,22 @@ def test_a_script_holds_until_the_amf_gives_up(amf: Amf, peers: Peers, trace: Tr
     assert reset.facts["request"] == CONFIRM
     assert not [event for event in trace.since() if event.name == f"200 to {CONFIRM}"]
     peers.release(held[0], answer(200, {}))  # too late, and harmless
+    peers.unscript()
+    assert amf.ask("PUT", href, right)[0] == 200
+
+
+def test_a_script_resets_a_request_or_its_answer(amf: Amf, peers: Peers, trace: Trace) -> None:
+    href, right = confirmation(amf)
+    root, _, path = href.removeprefix("http://").partition("/")
+    client = amf.client(f"http://{root}")
+    scripts: list[Action] = [lambda request: Reset()]
+    scripts.append(lambda request: lambda normal: Reset(ErrorCodes.REFUSED_STREAM))
+    for number, script in enumerate(scripts, 1):
+        peers.script(SUPI, CONFIRM, script)
+        reply = client.request("PUT", "/" + path, body=json.dumps(right).encode(), timeout=WAIT)
+        assert isinstance(reply, Refused), reply
+        resets = [event for event in trace.since() if event.name == "STREAM RESET"]
+        assert [event.facts for event in resets] == number * [{"request": CONFIRM, "by": "bench"}]
     peers.unscript()
     assert amf.ask("PUT", href, right)[0] == 200
 

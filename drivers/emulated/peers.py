@@ -25,10 +25,9 @@ from drivers.interfaces import Subscriber
 from drivers.sbi import (
     MAX_CONTENT,
     Address,
-    Hold,
-    Later,
     Outcome,
     Request,
+    Reset,
     Response,
     Server,
     Table,
@@ -239,8 +238,8 @@ class Peers:
         with self._lock:
             self._scripts = {key: one for key, one in self._scripts.items() if supi not in (None, key[0])}
 
-    def release(self, request: Request, response: Response) -> None:
-        """Answer a request that a script held, from any thread."""
+    def release(self, request: Request, response: Response | Reset) -> None:
+        """Answer or reset a request that a script held, from any thread."""
         for server in list(self._servers.values()):
             if server.address == request.flow.bench or server.uri == request.base:
                 server.release(request, response)
@@ -263,7 +262,7 @@ class Peers:
         if refusal:
             return refusal
         outcome = action(request)
-        return outcome if isinstance(outcome, Response | Hold | Later) else outcome(handler(request))
+        return outcome if isinstance(outcome, Outcome) else outcome(handler(request))
 
     def _notice(self, function: Function | None, request: Request) -> Action:
         """Make an event of a request; what the script of its subscriber does with it."""

@@ -23,6 +23,7 @@ from drivers.sbi import (
     Limits,
     Outcome,
     Request,
+    Reset,
     Response,
     Server,
     Table,
@@ -148,7 +149,7 @@ class Scp(Peers):
         if self._asks(request):
             decode(request)  # for the facts; what it cannot read is the producer's to refuse
             outcome = self._notice(function, request)(request)
-            if isinstance(outcome, Response | Hold | Later):
+            if isinstance(outcome, Outcome):
                 return outcome
             change = outcome
         self._under_way[request] = asyncio.get_running_loop().create_task(self._carry(request, change))
@@ -185,7 +186,7 @@ class Scp(Peers):
             if isinstance(outcome, Later):
                 await asyncio.sleep(outcome.seconds)
                 outcome = outcome.response
-            if isinstance(outcome, Response):
+            if isinstance(outcome, Response | Reset):
                 self.release(request, outcome)
         except Exception as error:
             self._trouble(f"{request.name}: {type(error).__name__}: {error}")

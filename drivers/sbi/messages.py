@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl
 
+from h2.errors import ErrorCodes
+
 from assay.errors import LabError
 from assay.evidence import Flow
 
@@ -98,7 +100,14 @@ class Later:
     response: Response
 
 
-Outcome = Response | Hold | Later
+@dataclass(frozen=True)
+class Reset:
+    """No answer: the stream is ended at once with an error code (RST_STREAM, RFC 9113 clause 5.4.2)."""
+
+    code: ErrorCodes = ErrorCodes.INTERNAL_ERROR
+
+
+Outcome = Response | Hold | Later | Reset
 
 
 def answer(

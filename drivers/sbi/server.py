@@ -15,7 +15,17 @@ from assay.errors import LabError
 from assay.evidence import Trace
 from drivers.sbi.connection import Connection, Loop, Tls, end
 from drivers.sbi.frames import Field, as_address, header_fields, joined, readable
-from drivers.sbi.messages import Address, Later, Limits, Outcome, Request, Response, printable, problem
+from drivers.sbi.messages import (
+    Address,
+    Later,
+    Limits,
+    Outcome,
+    Request,
+    Reset,
+    Response,
+    printable,
+    problem,
+)
 
 
 @dataclass
@@ -114,13 +124,18 @@ class Inbound(Connection):
             outcome = problem(500, "SYSTEM_FAILURE")
         if isinstance(outcome, Later):
             stream.timer = self.loop.call_later(outcome.seconds, self.answer, request, outcome.response)
-        elif isinstance(outcome, Response):
+        elif isinstance(outcome, Response | Reset):
             self.answer(request, outcome)
 
-    def answer(self, request: Request, response: Response) -> None:
-        """Answer a request that is still open; nothing happens when it no longer is."""
+    def answer(self, request: Request, response: Response | Reset) -> None:
+        """Answer a request that is still open, or reset it; nothing happens when it no longer is."""
         stream = self.streams.get(request.stream)
         if self.done or stream is None or stream.request is not request or stream.answered:
+            return
+        if isinstance(response, Reset):
+            self._drop(request.stream, "STREAM RESET", "bench")
+            self.h2.reset_stream(request.stream, response.code)
+            self.flush()
             return
         stream.answered, stream.since = True, self.loop.time()
         if stream.timer:
@@ -269,8 +284,8 @@ class Server:
         host, port = self.address
         return f"{self.scheme}://[{host}]:{port}" if ":" in host else f"{self.scheme}://{host}:{port}"
 
-    def release(self, request: Request, response: Response) -> None:
-        """Answer a request on hold, from any thread; without effect when its stream has ended."""
+    def release(self, request: Request, response: Response | Reset) -> None:
+        """Answer or reset a request on hold, from any thread; without effect when its stream has ended."""
         if request._channel and not self.closing:
             request._channel.loop.call_soon_threadsafe(request._channel.answer, request, response)
 
