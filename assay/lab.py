@@ -159,6 +159,7 @@ class Lab:
         nb_iot_tac = cell.tac if profile.network.nb_iot_tac is None else profile.network.nb_iot_tac
         heap = iter(subscribers.values())
         log = self._log(beside.resolve())
+        settle_s = profile.lifecycle.ready_s if isinstance(profile.lifecycle, Service) else 0.0
 
         def lane(name: str) -> AmfBench:
             trace, number = Trace(), 2 * int(name)
@@ -185,6 +186,8 @@ class Lab:
                 read=self.product.read if self.product is not None else lambda name: "",
                 exits=lambda: self.product.vitals().exits if self.product is not None else 0,
                 log=log(),
+                # the functions of a core that is told to start find each other later than it says
+                settle_s=settle_s if name == "0" else 0.0,
             )
             self.switchboard.join(name, trace)
             return bench

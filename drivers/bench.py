@@ -68,6 +68,7 @@ BACK = ("SERVICE ACCEPT", "UE CONTEXT RESUME RESPONSE")
 ALONE = "0"  # the lane of a variant that nothing runs beside
 DEREGISTERED = "DEREGISTRATION ACCEPT (UE ORIGINATING)"
 TOLD = ("allowed_nssai", "rejected_nssai", "extended_rejected_nssai")
+SETTLE_S = 0.5  # between two tries whether a product serves
 LIVENESS_SESSION = 15  # a PDU session identity that no test case uses
 FIRST_SESSION, SECOND_SESSION = 1, 3  # of a CIoT UE
 CP_CIOT = 0x10  # in the second octet of the 5GS network feature support, TS 24.501 clause 9.11.3.5
@@ -97,7 +98,9 @@ class AmfBench:
         read: Callable[[str], str],
         exits: Callable[[], int],
         log: LogReader | None = None,
+        settle_s: float = 0.0,
     ) -> None:
+        self._settle_s = settle_s  # how long a product that has just come up may take until it serves
         self.lane, self.trace, self.gnb, self.peers, self.timers = lane, trace, gnb, peers, timers
         self.target, self.consumer, self.log, self.slices = target, consumer, log, slices
         self.ng_enbs = (gnb.ng_enb(nb_iot_tac), target.ng_enb(nb_iot_tac))
@@ -131,7 +134,7 @@ class AmfBench:
         """Make the association stand before a probe; empty, or why it does not."""
         self._stimulus = self._service_lost = None
         self.keys = []
-        return self._up()
+        return self._ready()
 
     def end(self) -> Loss | None:
         """Deregister what is registered, put settings back; what service the stimulus took, if any."""
@@ -195,11 +198,11 @@ class AmfBench:
     def ue(self, capability: Capability = Capability(), *, own_ausf: bool = False) -> Ue:  # noqa: B008
         return self._ue(self.gnb, capability, own_ausf=own_ausf)
 
-    def _ue(self, gnb: Gnb, capability: Capability, *, own_ausf: bool) -> Ue:
+    def _ue(self, gnb: Gnb, capability: Capability, *, own_ausf: bool = False, label: str = "") -> Ue:
         subscriber = next(self._subscribers, None)
         if subscriber is None:
             raise LabError("the profile's subscribers are used up: raise subscribers.count")
-        label = f"ue{next(self._labels)}"
+        label = label or f"ue{next(self._labels)}"
         if self.peers is not None:
             self.peers.labels[subscriber.supi] = f"{self.lane}:{label}"
         ue = Ue(gnb, subscriber, label, capability, dnn=self._dnn, concealment=self._concealment)
@@ -304,6 +307,22 @@ class AmfBench:
 
     def _up(self) -> str:
         return "" if self.gnb.up else self.gnb.connect(within=self.timers.answer_s)
+
+    def _ready(self) -> str:
+        """Make the association stand, and where it is new wait until the product serves, or long enough."""
+        anew = not self.gnb.up
+        if (problem := self._up()) or not (anew and self._settle_s):
+            return problem
+        ue, until = self._ue(self.gnb, Capability(), label="before"), self.trace.now + self._settle_s
+        while self.gnb.up and (left := until - self.trace.now) > 0:
+            ue.start()
+            end = self.wait(ue, *ENDS, within=min(left, self.timers.outcome_s))
+            if end is not None and end.name == ENDS[0]:
+                self._deregisters(ue)
+                break
+            self._pause(min(left, SETTLE_S))
+        self._ues.remove(ue)
+        return ""
 
     def connects(self, ue: Ue, what: str) -> Control:
         mark = self.trace.mark()
@@ -609,7 +628,7 @@ class AmfBench:
         return tuple(map(str, READINGS))
 
     def ciot_ue(self) -> Ue:
-        ue = self._ue(self.ng_enbs[0], Capability(eea=0xF0, eia=0xF0), own_ausf=False)
+        ue = self._ue(self.ng_enbs[0], Capability(eea=0xF0, eia=0xF0))
         ue.also |= CIOT
         return ue
 
@@ -789,7 +808,7 @@ class AmfBench:
     def configure(self, name: str, value: str) -> Control:
         what = f"{name} set to {value}"
         self._changed.setdefault(name, self._read(name))
-        problem = self._set(name, value) or self._up()
+        problem = self._set(name, value) or self._ready()
         return Control(what, not problem, problem or "the product's management acknowledged it")
 
     def _set(self, name: str, value: str) -> str:

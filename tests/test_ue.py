@@ -13,7 +13,9 @@ from products import emulated
 from assay import profile as profiles
 from assay.lab import Lab
 from drivers.bench import AmfBench
+from drivers.emulated.peers import Change, unscripted
 from drivers.interfaces import Capability
+from drivers.sbi import Request, Response, answer
 
 
 @contextmanager
@@ -65,6 +67,26 @@ class TestOnOneProduct:
         downlink = [e for e in bench.since(ue, 0) if e.interface == "n1" and e.received and e.facts["header"]]
         assert len(downlink) == 4, downlink  # command, accept, service accept, deregistration accept
         assert all(e.facts["mac_ok"] for e in downlink)
+
+    def test_a_product_that_serves_later_than_it_is_up_is_waited_for(
+        self, bench: AmfBench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert bench.peers is not None
+        label, asked = bench.ue().label, []
+        following = str(int(bench._ues[-1].subscriber.imsi) + 1)
+
+        def late(request: Request) -> Response | Change:
+            asked.append(request)
+            return answer(504) if len(asked) < 3 else unscripted(request)
+
+        bench.peers.script(f"imsi-{following}", "POST /nausf-auth/v1/ue-authentications", late)
+        monkeypatch.setattr(bench, "_settle_s", 10.0)
+        bench.gnb.close()
+        assert bench.begin() == ""
+        assert len(asked) == 3
+        assert bench.ue().label == f"ue{int(label[2:]) + 1}", "whom nobody asked for takes no number"
+        assert bench.begin() == ""
+        assert len(asked) == 3, "an association that stands is proof enough"
 
     def test_it_resynchronises_its_home_network(self, bench: AmfBench) -> None:
         ue = bench.ue()
