@@ -597,7 +597,7 @@ class AmfBench:
     def logged(self, kind: LogKind, ue: Ue, what: str, since: LogMark) -> Logged:
         if self.log is None or kind not in self.log.kinds:
             doubt = f"the profile does not say how a record of {kind} is recognised (log.records)"
-            return Logged(what, self.lane == ALONE, doubt, 0.0, 0, (), 0, 0, None)
+            return Logged(what, self.alone, doubt, 0.0, 0, (), 0, 0, None)
         began, facts = self.trace.now, [e.facts for e in self.trace.since(0, ue.label)]
         known = {
             "supi": spelled(ue.subscriber.supi),
@@ -608,7 +608,7 @@ class AmfBench:
         found = self.log.look(kind, known, since, within=self.timers.watch_s, pause=self._pause)
         return Logged(
             what,
-            self.lane == ALONE,
+            self.alone,
             found.trouble,
             round(self.trace.now - began, 3),
             found.records,
@@ -790,6 +790,10 @@ class AmfBench:
             return partial(Later, self.timers.hold_s) if asked else unscripted(request)
 
         self.peers.script(supi, AUTHENTICATION, action)
+
+    @property
+    def alone(self) -> bool:
+        return self.lane == ALONE
 
     def in_force(self, name: str) -> str | None:
         return self._in_force.get(name)

@@ -593,6 +593,11 @@ class AmfBench(Protocol):
         """Whether the product wants revocations for both UEs at the same URI."""
         ...
 
+    @property
+    def alone(self) -> bool:
+        """Whether no other variant runs beside, which a change of the product would disturb."""
+        ...
+
     def in_force(self, name: str) -> str | None:
         """The value of a setting of the product, as declared or as last set; None when nobody knows."""
         ...

@@ -6,9 +6,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import yaml
 from products import emulated
 
 from assay import profile as profiles
+from assay import suites
 from assay.case import Event
 from assay.lab import Lab
 from drivers import transfer
@@ -20,6 +22,7 @@ from drivers.ue import Ue
 MODIFY = f"{SM_CONTEXTS}/{{smContextRef}}/modify"
 SNSSAI = (1, None)
 SOON = 3.0
+ORDER = "nas_ciphering_order"
 
 
 @contextmanager
@@ -184,3 +187,33 @@ class TestOnOneProduct:
         assert not control.worked
         assert "UE CONTEXT SUSPEND FAILURE" in control.saw
         assert bench.suspends(ue, "suspension").worked
+
+
+def test_ciphering_is_put_in_force_for_a_variant_that_is_alone(tmp_path: Path) -> None:
+    path = emulated(tmp_path)
+    data = yaml.safe_load(path.read_text())
+    settings, orders = data["lifecycle"]["configure"], ["NEA0,NEA1,NEA2", "NEA2,NEA1,NEA0"]
+    like = settings["epc_redirection"]
+    command = [word.replace("epc_redirection", ORDER) for word in like["run"]]
+    settings[ORDER] = {"values": orders, "run": command, "read": like["read"]}
+    del data["in_force"]
+    path.write_text(yaml.safe_dump(data))
+    bound = suites.bindings("ts_33_512")["TC_5G_GUTI_ALLOCATION_AMF", "A"]
+    lab = Lab(path, profiles.load(path))
+    lab.open()
+    try:
+        lane, alone = lab.lane(1), lab.bench
+        assert alone is not None
+        assert lab.product is not None
+        assert not lab.product.change(ORDER, orders[0])  # as this product would come
+        verdicts = []
+        for bench in (lane, alone):
+            assert not bench.begin()
+            verdicts.append(bound.judge(bound.probe(amf=bench, variant="A")))
+            assert bench.end() is None
+        assert [v.outcome for v in verdicts] == ["INCONCLUSIVE", "PASS"]
+        assert "NEA0" in verdicts[0].reason
+        assert "NEA2" in verdicts[1].reason
+        assert f"{ORDER}={orders[0]}" in alone._read(ORDER), "it was put back"
+    finally:
+        lab.close()
