@@ -1,6 +1,7 @@
 """NGAP: octets of public captures, round trips of every builder, misbehaviour, threads and garbage."""
 
 import dataclasses
+import gc
 import random
 import threading
 from typing import Any, cast
@@ -617,3 +618,8 @@ def test_decoded_values_do_not_change_afterwards() -> None:
         decode(encode(pdu))
     assert first == copy
     assert encode(first) == UERANSIM_INITIAL
+
+
+def test_the_tables_are_no_work_for_the_collector() -> None:
+    ngap.warm()
+    assert gc.get_freeze_count() > 50_000
