@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -10,9 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from assay import suites
+from assay import rules, suites
 from assay.case import Case, from_json, to_json
 from assay.errors import UsageError
+from assay.files import MANIFEST, Bundle, Entry, Files, Folder, manifest, strict, write_atomic
 from assay.verdict import SEVERITY, Outcome, Verdict, failed, inconclusive
 
 SCHEMA = 2
@@ -71,30 +71,6 @@ class Result:
     record: Record | None = None
 
 
-def canonical(value: Any) -> bytes:
-    """JSON with sorted keys and no blanks, for files that are compared and digested."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write a whole file or none: a kill at any moment leaves the old one or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with temporary.open("wb") as handle:
-        handle.write(data)
-        handle.flush()
-        os.fsync(handle.fileno())
-    temporary.replace(path)
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
 def judge(record: Record) -> Verdict:
     """The verdict of a record: a pure function of what was written, whoever asks and whenever.
 
@@ -151,11 +127,12 @@ def fresh_folder() -> Path:
 
 
 class Campaign:
-    """A folder with `campaign.json` and one folder a variant below `records/`."""
+    """A folder with `campaign.json` and one folder a variant below `records/`, or a sealed bundle of it."""
 
-    def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, header: Mapping[str, Any], files: Files | None = None) -> None:
         self.path = path
         self.header = header
+        self.files: Files = files or Folder(path)
         self.plan = tuple(from_json(Planned, entry) for entry in header["plan"])
 
     @classmethod
@@ -163,22 +140,59 @@ class Campaign:
         """Start a campaign in a new or empty folder; raises UsageError when something is there already."""
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise UsageError(f"{path} is not empty: choose another --out, or continue it with --resume")
-        whole = {"schema": SCHEMA, **header, "plan": to_json(plan)}
+        whole = {"schema": SCHEMA, "rules": rules.current(), **header, "plan": to_json(plan)}
         write_atomic(path / "campaign.json", json.dumps(whole, indent=1, ensure_ascii=False).encode())
         return cls(path, whole)
 
     @classmethod
     def open(cls, path: Path) -> "Campaign":
-        """Read a campaign; raises UsageError when the folder holds none that this version reads."""
+        """Read a campaign from its folder or from a sealed bundle (a folder or an archive).
+
+        Raises UsageError when there is none that this version reads. What a bundle holds is checked against
+        its manifest when it is read; who sealed the manifest is a question to `assay verify`.
+        """
         try:
-            header = json.loads((path / "campaign.json").read_bytes())
+            files: Files = Bundle(path) if path.is_file() or (path / MANIFEST).exists() else Folder(path)
+            header = strict(files.read("campaign.json", MAX_RECORD), f"{path}: campaign.json")
             if header["schema"] != SCHEMA:
                 raise UsageError(f"{path}: written by another version (schema {header['schema']})")
-            return cls(path, header)
+            return cls(path, header, files)
         except FileNotFoundError:
             raise UsageError(f"{path} holds no campaign.json: give the folder of a campaign") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UsageError(f"{path / 'campaign.json'} cannot be read: {error}") from error
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the manifest that this campaign has or would be sealed with: what it is known by."""
+        whole = self.files.manifest if isinstance(self.files, Bundle) else manifest(self.entries())
+        return hashlib.sha256(whole).hexdigest()
+
+    def entries(self) -> dict[str, Entry]:
+        """Every file that belongs to the campaign: its header, its records, and the evidence they name."""
+        if isinstance(self.files, Bundle):
+            return dict(self.files.entries)
+        found = {"campaign.json": self._entry("campaign.json")}
+        for planned in self.plan:
+            name = self.name(planned, "record.json")
+            if planned.decided is not None or self.files.size(name) is None:
+                continue
+            found[name] = self._entry(name)
+            record = strict(self.files.read(name, MAX_RECORD), name)
+            named = record.get("evidence") if isinstance(record, dict) else None
+            for file, sha256 in named.items() if isinstance(named, dict) else ():
+                path = self.name(planned, Path(file).name)
+                if (size := self.files.size(path)) is not None:
+                    found[path] = Entry(str(sha256), size)
+        return found
+
+    def _entry(self, name: str) -> Entry:
+        return Entry(self.files.digest(name), self.files.size(name) or 0)
+
+    @staticmethod
+    def name(planned: Planned, file: str) -> str:
+        """The name of a file of a variant inside the campaign."""
+        return f"records/{planned.spec}/{planned.slug}/{planned.variant}/{file}"
 
     def folder(self, planned: Planned) -> Path:
         """Where a variant's record and evidence are."""
@@ -199,11 +213,10 @@ class Campaign:
 
     def read(self, planned: Planned) -> Record | None:
         """The record of a variant, or None when it was not run; raises UsageError when it is damaged."""
-        path = self.folder(planned) / "record.json"
+        path = f"{self.path}: {self.name(planned, 'record.json')}"
         try:
-            if path.stat().st_size > MAX_RECORD:
-                raise UsageError(f"{path} is larger than {MAX_RECORD >> 20} MiB")
-            record: Record = from_json(Record, json.loads(path.read_bytes()))
+            found = strict(self.files.read(self.name(planned, "record.json"), MAX_RECORD), path)
+            record: Record = from_json(Record, found)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, RecursionError) as error:
@@ -216,12 +229,21 @@ class Campaign:
     def intact(self, planned: Planned, record: Record) -> str:
         """Empty when every evidence file is there with its digest, else what is wrong."""
         for name, expected in record.evidence.items():
-            path = self.folder(planned) / Path(name).name
-            if not path.is_file():
-                return f"{path.name} is missing"
-            if digest(path) != expected:
-                return f"{path.name} was changed"
+            file = Path(name).name
+            try:
+                if self.files.digest(self.name(planned, file)) != expected:
+                    return f"{file} was changed"
+            except (FileNotFoundError, IsADirectoryError):
+                return f"{file} is missing"
         return ""
+
+    def evidence(self, planned: Planned, name: str) -> bytes:
+        """An evidence file of a variant; raises FileNotFoundError where there is none."""
+        return self.files.read(self.name(planned, Path(name).name))
+
+    def place(self, planned: Planned, name: str) -> str:
+        """Where an evidence file lies relative to the folder of campaign or bundle; empty in an archive."""
+        return self.files.place(self.name(planned, Path(name).name))
 
     def results(self) -> Iterator[Result]:
         """Every planned variant with its verdict, judged now from its record."""

@@ -112,7 +112,7 @@ def run(
 
 def table(campaign: "Campaign") -> int:
     """Print one line a variant and the worst of each case; the exit code of the campaign."""
-    from assay import findings
+    from assay import findings, rules
     from assay.campaign import exit_code
 
     results = list(campaign.results())
@@ -130,6 +130,8 @@ def table(campaign: "Campaign") -> int:
         click.echo(f"{click.style('note', fg='yellow')}  {plain(found)}")
     counts = Counter(outcomes)
     click.echo("\n" + ", ".join(f"{counts[o]} {o}" for o in Outcome if counts[o]))
+    now, then = rules.current()["digest"], campaign.header.get("rules", {}).get("digest", "unknown rules")
+    click.echo(f"rules: {now}" + (f"; run under {plain(str(then))}" if then != now else ""))
     return exit_code(outcomes)
 
 

@@ -10,11 +10,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assay import catalogue, findings, plan
-from assay.campaign import Attempt, Campaign, Planned, Record, canonical, digest, judge, write_atomic
+from assay import catalogue, findings, plan, rules
+from assay.campaign import Attempt, Campaign, Planned, Record, judge
 from assay.case import Case, to_json
 from assay.errors import AssayError, LabError, UnrestoredError, UnseenError, UsageError
 from assay.evidence import CAPTURE, Stopped
+from assay.files import canonical, digest, write_atomic
 from assay.lab import Lab
 from assay.profile import Profile
 from assay.pulse import Pulse
@@ -75,6 +76,8 @@ class Session:
             self.campaign = Campaign.open(out)
             if self.campaign.header["profile_sha256"] != digest(path):
                 raise UsageError(f"--resume: {path} is not the profile that {out} was started with")
+            if self.campaign.header["rules"] != rules.current():
+                raise UsageError(f"--resume: {out} was started under other rules: run it anew, in one piece")
             self.faults = tuple(self.campaign.header["faults"])
         else:
             wanted = plan.make(profile, selected=selected)

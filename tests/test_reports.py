@@ -11,9 +11,10 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 
-from assay.campaign import Attempt, Campaign, Planned, Record, digest
+from assay.campaign import Attempt, Campaign, Planned, Record
 from assay.case import Control, Event, Watch, to_json
 from assay.errors import UsageError
+from assay.files import digest
 from assay.reports import FORMATS, render, sequence
 from assay.reports.common import one_line, shown
 from assay.reports.junit import legal

@@ -1,6 +1,5 @@
 """What the formats have in common: the identity of a campaign, its counts, and text made inert."""
 
-import hashlib
 import json
 import math
 import re
@@ -13,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from assay import catalogue
-from assay.campaign import Campaign, Planned, Record, Result, digest
+from assay.campaign import Campaign, Planned, Record, Result
 from assay.catalogue import TestCase
 from assay.verdict import SEVERITY, Outcome
 
@@ -79,14 +78,8 @@ def words(found: Any) -> tuple[str, ...]:
 
 
 def identity(campaign: Campaign) -> str:
-    """The digest of `campaign.json` and of every record that is there: what a report is a report of."""
-    whole = hashlib.sha256(digest(campaign.path / "campaign.json").encode())
-    for planned in campaign.plan:
-        path = campaign.folder(planned) / "record.json"
-        if planned.decided is None and path.is_file():
-            name = path.relative_to(campaign.path).as_posix()
-            whole.update(f"\n{digest(path)}  {name}".encode("utf-8", "surrogatepass"))
-    return whole.hexdigest()
+    """What a report is a report of: the digest of the manifest that the campaign is sealed with."""
+    return campaign.digest
 
 
 def counts(results: Iterable[Result]) -> dict[Outcome, int]:
