@@ -151,16 +151,21 @@ class Campaign:
         Raises UsageError when there is none that this version reads. What a bundle holds is checked against
         its manifest when it is read; who sealed the manifest is a question to `assay verify`.
         """
+        return cls.of(Bundle(path) if path.is_file() or (path / MANIFEST).exists() else Folder(path))
+
+    @classmethod
+    def of(cls, files: Files) -> "Campaign":
+        """The campaign that these files are; raises UsageError as `open` does."""
+        where = f"{files.path}: campaign.json"
         try:
-            files: Files = Bundle(path) if path.is_file() or (path / MANIFEST).exists() else Folder(path)
-            header = strict(files.read("campaign.json", MAX_RECORD), f"{path}: campaign.json")
+            header = strict(files.read("campaign.json", MAX_RECORD), where)
             if header["schema"] != SCHEMA:
-                raise UsageError(f"{path}: written by another version (schema {header['schema']})")
-            return cls(path, header, files)
+                raise UsageError(f"{files.path}: written by another version (schema {header['schema']})")
+            return cls(files.path, header, files)
         except FileNotFoundError:
-            raise UsageError(f"{path} holds no campaign.json: give the folder of a campaign") from None
+            raise UsageError(f"{files.path} holds no campaign.json: give the folder of a campaign") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UsageError(f"{path / 'campaign.json'} cannot be read: {error}") from error
+            raise UsageError(f"{where} cannot be read: {error}") from error
 
     @property
     def digest(self) -> str:

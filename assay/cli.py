@@ -8,24 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from assay.commands import evidence
 from assay.errors import AssayError, LabError, UsageError
+from assay.terminal import coloured, plain
 from assay.verdict import Outcome, worst
 
 if TYPE_CHECKING:
     from assay.campaign import Campaign
 
-COLOURS = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow", "ERROR": "magenta"}
 EXISTING = click.Path(path_type=Path)
-
-
-def plain(text: str) -> str:
-    """Text from a product made harmless for a terminal."""
-    return "".join(c if c.isprintable() else "?" for c in text)
-
-
-def coloured(outcome: str, width: int = 0) -> str:
-    """An outcome in its colour; click leaves the colour out where nobody can see it."""
-    return click.style(outcome.ljust(width), fg=COLOURS.get(outcome), bold=outcome == "FAIL")
 
 
 class Main(click.Group):
@@ -53,6 +44,10 @@ class Main(click.Group):
 @click.version_option(package_name="assay")
 def main() -> None:
     """Tell, with proof, whether a piece of 5G network equipment is secure (3GPP SCAS test cases)."""
+
+
+for command in (evidence.seal, evidence.verify):
+    main.add_command(command)
 
 
 @main.command()

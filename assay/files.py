@@ -86,6 +86,8 @@ def digest(path: Path) -> str:
 class Files(Protocol):
     """The files of a campaign by name: "campaign.json", "records/ts_33_512/<slug>/<variant>/record.json"."""
 
+    path: Path
+
     def read(self, name: str, limit: int = MAX_FILE) -> bytes:
         """The octets of a file; FileNotFoundError where there is none, UsageError for more than `limit`."""
         ...

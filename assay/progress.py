@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from assay.cli import coloured, plain
+from assay.terminal import coloured, plain
 
 
 class Progress:

@@ -1,0 +1,1 @@
+"""Groups of commands, each registered in `assay.cli` by one line."""

@@ -1,0 +1,106 @@
+"""Commands about evidence: seal and verify bundles, redact them, disclose what was redacted."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from assay.errors import UsageError
+from assay.terminal import plain
+
+if TYPE_CHECKING:
+    from assay.bundle.verify import Findings
+
+EXISTING = click.Path(path_type=Path)
+
+
+def _secret(what: str) -> str:
+    """A passphrase or PIN, from the environment or from whoever sits there."""
+    given = os.environ.get("ASSAY_KEY_SECRET")
+    return given if given is not None else str(click.prompt(what, hide_input=True, err=True))
+
+
+@click.command()
+@click.argument("path", type=EXISTING)
+@click.option("--key", required=True, help="Private key: a PEM file, or hsm:ID?label=TOKEN.")
+@click.option("--role", default="tester", show_default=True, help="In which role: tester, reviewer, vendor.")
+@click.option("--comment", default="", help="What whoever seals has to say; it is signed with the rest.")
+@click.option("--out", type=EXISTING, help="The bundle: a folder, or an archive NAME.tar.")
+def seal(path: Path, key: str, role: str, comment: str, out: Path | None) -> None:
+    """Seal a campaign, or add a seal to a bundle.
+
+    PATH is the folder of a campaign, which is judged and sealed as a bundle of its own, or a bundle.
+    """
+    from assay.bundle import keys
+    from assay.bundle import seal as sealing
+    from assay.campaign import Campaign
+    from assay.files import Bundle
+
+    if not keys.ROLE.fullmatch(role):
+        raise UsageError(f"--role {role}: a role is a word in lower-case letters")
+    campaign = Campaign.open(path)
+    signer = keys.signer(key, _secret)
+    if isinstance(campaign.files, Bundle):
+        if out is not None:
+            raise UsageError("--out is for campaigns: a seal is added to the bundle itself")
+        click.echo(f"sealed: {path / sealing.add(path, signer, role, comment)}")
+        return
+    out = out or path.with_name(f"{path.name}.sealed")
+    digest = sealing.create(campaign, out, signer, role, comment)
+    click.echo(f"bundle: {out}\ndigest: {digest}\nkey: {signer.public_key.keyid}")
+
+
+@click.command()
+@click.argument("bundle", type=EXISTING)
+@click.option("--key", "given", multiple=True, metavar="[ROLE=]PUB", help="Public key that must have sealed.")
+@click.option("--rejudge", is_flag=True, help="Judge every record again and compare.")
+@click.option(
+    "--rules", "expected", default="", help="Rules digest to expect (default: this installation's)."
+)
+@click.option("--json", "as_json", is_flag=True, help="What was found, as one object.")
+def verify(bundle: Path, given: tuple[str, ...], rejudge: bool, expected: str, as_json: bool) -> int:
+    """Check a sealed BUNDLE whole, and say by whom it was sealed.
+
+    Exit code: 0 all is as it was sealed, by the keys given; 1 something is not; 2 no key was given, so that
+    nobody can say who sealed it.
+    """
+    from assay.bundle import keys
+    from assay.bundle import verify as verifying
+    from assay.files import Bundle, Damaged
+
+    trusted = [keys.trusted(text) for text in given]
+    try:
+        found = verifying.verify(Bundle(bundle), trusted, rejudge=rejudge, expected=expected)
+    except (FileNotFoundError, Damaged) as error:
+        found = verifying.Findings(problems=[str(error)])
+    if as_json:
+        import dataclasses
+        import json
+
+        click.echo(json.dumps(dataclasses.asdict(found), indent=1))
+    else:
+        _tell(found, rejudge)
+    return 1 if found.problems else 0 if trusted else 2
+
+
+def _tell(found: "Findings", rejudge: bool) -> None:
+    click.echo(f"bundle  {found.digest or 'unreadable'}: {found.files} files, {found.octets} octets")
+    click.echo(f"rules   {plain(found.rules[:64]) or 'unknown'}")
+    for one in found.seals:
+        if one.trusted:
+            click.echo(f"seal    {one.role} at {plain(one.time)}, by {one.key} ({one.keyid[:16]})")
+            if one.comment:
+                click.echo(f"        {plain(one.comment)}")
+        else:
+            click.echo(f"seal    {one.name}: not checked, no such key was given ({one.keyid[:16]})")
+    click.echo(
+        "results " + ", ".join(f"{number} {plain(str(name))}" for name, number in found.counts.items())
+    )
+    click.echo(f"judged  again: {found.rejudged} records" if rejudge else "judged  not again (--rejudge)")
+    for text in found.problems:
+        click.echo(f"{click.style('problem', fg='red')} {plain(text)}")
+    if not found.problems and not any(one.trusted for one in found.seals):
+        click.echo("nothing is changed, but no key was given: anybody may have sealed this (--key PUB)")
+    else:
+        click.echo("REFUSED" if found.problems else "as it was sealed")
