@@ -18,7 +18,6 @@ MANIFEST = "manifest.json"
 MAX_MANIFEST = 256 << 20
 MAX_FILE = 1 << 30
 MAX_FILES = 1_000_000
-MAX_DEPTH = 64  # of JSON; the deepest of ours has about 15
 MEMBER = re.compile(
     r"manifest\.json|results\.json|blobs/sha256/[0-9a-f]{64}|"
     r"seals/[a-z][a-z-]{0,30}-[0-9a-f]{16}(\.dsse\.json|\.test-result\.dsse\.json|\.tsr)"
@@ -63,6 +62,14 @@ def strict(data: bytes, name: str) -> Any:
         raise Damaged(f"{name} is no valid JSON: {error}") from error
 
 
+def exact(data: bytes, name: str) -> dict[str, Any]:
+    """A JSON object in canonical form; `Damaged` for anything else."""
+    found = strict(data, name)
+    if not isinstance(found, dict) or canonical(found) != data:
+        raise Damaged(f"{name} is no object in canonical form")
+    return found
+
+
 def write_atomic(path: Path, data: bytes) -> None:
     """Write a whole file or none: a kill at any moment leaves the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -104,6 +111,10 @@ class Files(Protocol):
         """Where a file lies, relative to the folder; empty inside of an archive."""
         ...
 
+    def before(self, name: str) -> str:
+        """SHA-256 that a file had before it was redacted or withheld; empty where it was neither."""
+        ...
+
 
 class Folder:
     """The files of a campaign as the run left them."""
@@ -127,6 +138,9 @@ class Folder:
 
     def place(self, name: str) -> str:
         return name
+
+    def before(self, name: str) -> str:
+        return ""
 
 
 # --- bundles -----------------------------------------------------------------------------------------------
@@ -160,18 +174,20 @@ class Directory:
 
     def names(self) -> Mapping[str, int]:
         found: dict[str, int] = {}
-        waiting = [self.path]
+        waiting = [""]
         while waiting:
-            for one in os.scandir(waiting.pop()):
-                name = Path(one.path).relative_to(self.path).as_posix()
-                if one.is_dir(follow_symlinks=False) and name in ("blobs", "blobs/sha256", "seals"):
-                    waiting.append(Path(one.path))
-                elif not one.is_file(follow_symlinks=False) or not MEMBER.fullmatch(name):
-                    raise Damaged(f"{name!r} has no place in a bundle")
-                elif len(found) == MAX_FILES:
-                    raise Damaged(f"{self.path} holds more than {MAX_FILES} files")
-                else:
-                    found[name] = one.stat(follow_symlinks=False).st_size
+            here = waiting.pop()
+            with os.scandir(self.path / here) as listed:
+                for one in listed:
+                    name = here + one.name
+                    if one.is_dir(follow_symlinks=False) and name in ("blobs", "blobs/sha256", "seals"):
+                        waiting.append(f"{name}/")
+                    elif not one.is_file(follow_symlinks=False) or not MEMBER.fullmatch(name):
+                        raise Damaged(f"{name!r} has no place in a bundle")
+                    elif len(found) == MAX_FILES:
+                        raise Damaged(f"{self.path} holds more than {MAX_FILES} files")
+                    else:
+                        found[name] = one.stat(follow_symlinks=False).st_size
         return found
 
     def open(self, name: str) -> BinaryIO:
@@ -264,22 +280,24 @@ def manifest(entries: Mapping[str, Entry], **more: Any) -> bytes:
 class Bundle:
     """The files of a campaign in a sealed bundle; each is checked against the manifest when it is read."""
 
-    def __init__(self, path: Path) -> None:
-        """Read the manifest alone.
+    def __init__(self, path: Path, box: Box | None = None) -> None:
+        """Read the manifest alone, from a folder, an archive, or another box.
 
         Raises:
-            UsageError: there is no bundle. Damaged: its manifest is not a whole one in its one form.
+            Damaged: there is no manifest, or not a whole one in its one form.
         """
         self.path = path
-        self.box: Box = Directory(path) if path.is_dir() else Archive(path)
-        with self.box.open(MANIFEST) as handle:
-            self.manifest = handle.read(MAX_MANIFEST + 1)
+        self.box: Box = box or (Directory(path) if path.is_dir() else Archive(path))
+        try:
+            with self.box.open(MANIFEST) as handle:
+                self.manifest = handle.read(MAX_MANIFEST + 1)
+        except FileNotFoundError:
+            raise Damaged(f"{path} is no bundle: {MANIFEST} is missing") from None
         if len(self.manifest) > MAX_MANIFEST:
             raise Damaged(f"{MANIFEST} is larger than {MAX_MANIFEST >> 20} MiB")
-        self.content: dict[str, Any] = strict(self.manifest, MANIFEST)
+        self.content = exact(self.manifest, MANIFEST)
         self.entries = _entries(self.content)
-        if canonical(self.content) != self.manifest:
-            raise Damaged(f"{MANIFEST} is not in canonical form")
+        self.replaced, self.withheld, self.commitments = _redacted(self.content)
 
     def _entry(self, name: str) -> Entry:
         if name not in self.entries:
@@ -311,10 +329,48 @@ class Bundle:
         inside = isinstance(self.box, Archive) or name not in self.entries
         return "" if inside else blob(self.entries[name].sha256)
 
+    def before(self, name: str) -> str:
+        return self.replaced.get(name) or self.withheld.get(name, "")
 
-def _entries(content: Any) -> dict[str, Entry]:
+
+Commitments = dict[tuple[str, str], str]
+"""What stands for the text at a JSON Pointer of a file."""
+
+
+def _redacted(content: dict[str, Any]) -> tuple[dict[str, str], dict[str, str], Commitments]:
+    """Digests of what was replaced and withheld, and commitments; `Damaged` where they have another form."""
+    told = content.get("redacted", {"fields": [], "from": "0" * 64, "replaced": {}, "withheld": {}})
+    match told:
+        case {
+            "fields": list(fields),
+            "from": str(origin),
+            "replaced": dict(replaced),
+            "withheld": dict(withheld),
+        }:
+            digests = [origin, *replaced.values(), *withheld.values()]
+            keys = [(one.get("path"), one.get("pointer")) for one in fields if isinstance(one, dict)]
+            digests += [one.get("commitment") for one in fields if isinstance(one, dict) and len(one) == 3]
+            names = [*replaced, *withheld, *(str(path) for path, _ in keys)]
+            if (
+                len(told) == 4
+                and len(digests) == 1 + len(replaced) + len(withheld) + len(fields)
+                and all(isinstance(d, str) and re.fullmatch("[0-9a-f]{64}", d) for d in digests)
+                and all(NAME.fullmatch(name) for name in names)
+                and all(isinstance(pointer, str) for _, pointer in keys)
+                and keys == sorted(set(keys))
+                and content.keys() <= {"files", "format", "redacted"}
+            ):
+                return (
+                    replaced,
+                    withheld,
+                    {(str(f["path"]), str(f["pointer"])): f["commitment"] for f in fields},
+                )
+    raise Damaged(f"{MANIFEST} does not say properly what was redacted")
+
+
+def _entries(content: dict[str, Any]) -> dict[str, Entry]:
     """The files of a manifest by name; `Damaged` where it is none."""
-    listed = content.get("files") if isinstance(content, dict) else None
+    listed = content.get("files")
     if not isinstance(listed, list) or content.get("format") != FORMAT:
         raise Damaged(f"{MANIFEST} is none of the format {FORMAT}")
     found: dict[str, Entry] = {}

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from securesystemslib.dsse import Envelope
-from securesystemslib.exceptions import VerificationError
+from securesystemslib.exceptions import UnverifiedSignatureError, VerificationError
 from securesystemslib.signer import Signature, Signer
 
 from assay.bundle.keys import ROLE, Trusted
 from assay.campaign import Campaign, as_object
-from assay.files import MANIFEST, Damaged, canonical, strict
+from assay.files import MANIFEST, Damaged, canonical, exact, strict
 
 PAYLOAD = "application/vnd.in-toto+json"
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -96,22 +96,15 @@ class Signed:
                 pae = Envelope(self.payload, PAYLOAD, {}).pae()
                 try:
                     one.key.verify_signature(Signature(self.keyid, self.signature.hex()), pae)
-                except VerificationError:
+                except (UnverifiedSignatureError, VerificationError):
                     raise Damaged(f"{self.name}: the signature is not one of {one.source}") from None
                 return one
         return None
 
-    def statement(self) -> dict[str, Any]:
-        """The statement inside; Damaged where it is not in canonical form."""
-        found = strict(self.payload, f"{self.name}: the payload")
-        if not isinstance(found, dict) or canonical(found) != self.payload:
-            raise Damaged(f"{self.name}: the payload is no statement in canonical form")
-        return found
-
 
 def envelope(data: bytes, name: str) -> Signed:
     """Take an envelope apart; Damaged where it is not the one form that `sign` writes."""
-    found = strict(data, name)
+    found = exact(data, name)
     match found:
         case {
             "payload": str(payload),
@@ -124,8 +117,8 @@ def envelope(data: bytes, name: str) -> Signed:
                 opened = Signed(name, _base64(payload), keyid, _base64(signature))
             except (ValueError, binascii.Error) as error:
                 raise Damaged(f"{name}: {error}") from error
-            if canonical(found) != data or len(found) != 3 or len(found["signatures"][0]) != 2:
-                raise Damaged(f"{name} is not in canonical form")
+            if len(found) != 3 or len(found["signatures"][0]) != 2:
+                raise Damaged(f"{name} holds more than an envelope has")
             if not re.fullmatch("[0-9a-f]{64}", keyid):
                 raise Damaged(f"{name}: the key identifier is no SHA-256")
             return opened
@@ -151,7 +144,7 @@ class Claim:
 
 def claim(signed: Signed, manifest: bytes) -> Claim:
     """What the statement of a seal says; Damaged where it is about another manifest or says it otherwise."""
-    said = signed.statement()
+    said = exact(signed.payload, signed.name)
     if said.get("predicateType") != SEAL or said.get("_type") != STATEMENT:
         raise Damaged(f"{signed.name}: a statement of another type ({str(said.get('predicateType'))[:100]})")
     predicate: Any = said.get("predicate")

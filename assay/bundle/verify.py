@@ -13,7 +13,7 @@ from assay.bundle.keys import Trusted
 from assay.bundle.statement import RESULTS
 from assay.campaign import Campaign, as_object
 from assay.errors import AssayError
-from assay.files import MAX_MANIFEST, Box, Bundle, Damaged, blob, canonical, strict
+from assay.files import MAX_MANIFEST, Box, Bundle, Damaged, blob, exact, strict
 from assay.verdict import Outcome
 
 SEALS = "seals/"
@@ -124,7 +124,8 @@ def _belonging(bundle: Bundle, found: Findings) -> None:
             found.problem(f"{path}: the plan had decided this variant without a record")
         for file, sha256 in (record.evidence if record else {}).items():
             name = campaign.name(planned, file)
-            if PurePosixPath(file).name != file or left.pop(name, None) != sha256:
+            now = left.pop(name, bundle.withheld.get(name))
+            if PurePosixPath(file).name != file or sha256 not in (now, bundle.replaced.get(name)):
                 found.problem(f"{name} is not the evidence that its record names")
     for name in left:
         found.problem(f"{name} belongs to no record of the plan")
@@ -138,9 +139,9 @@ def _judged(bundle: Bundle, found: Findings) -> bytes | None:
     """The octets of `results.json`, when they are in their one form and fit the plan."""
     try:
         judged = _member(bundle.box, RESULTS)
-        said = strict(judged, RESULTS)
-        if canonical(said) != judged or said.get("format") != statement.RESULTS_FORMAT or len(said) != 4:
-            raise Damaged(f"{RESULTS} is not in canonical form of {statement.RESULTS_FORMAT}")
+        said = exact(judged, RESULTS)
+        if said.get("format") != statement.RESULTS_FORMAT or len(said) != 4:
+            raise Damaged(f"{RESULTS} does not have the form of {statement.RESULTS_FORMAT}")
         found.rules = said["rules"]["digest"]
         found.counts = Counter(one["verdict"] for one in said["results"])
         for wrong in _complete(bundle, said["results"]):
@@ -266,9 +267,9 @@ def _standard(
     keys: Sequence[Trusted],
 ) -> None:
     seal = signed.name.replace(".test-result", "")
-    if seal not in names or f"-{signed.keyid[:16]}." not in signed.name:
+    if seal not in names or statement.envelope(_member(bundle.box, seal), seal).keyid != signed.keyid:
         raise Damaged(f"{signed.name} stands beside no seal of its key")
     if signed.by(keys) is None or judged is None:
         return
-    if signed.statement() != statement.test_result(bundle.manifest, judged):
+    if exact(signed.payload, signed.name) != statement.test_result(bundle.manifest, judged):
         raise Damaged(f"{signed.name} does not say what {RESULTS} says")

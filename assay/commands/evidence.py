@@ -72,7 +72,7 @@ def verify(bundle: Path, given: tuple[str, ...], rejudge: bool, expected: str, a
     trusted = [keys.trusted(text) for text in given]
     try:
         found = verifying.verify(Bundle(bundle), trusted, rejudge=rejudge, expected=expected)
-    except (FileNotFoundError, Damaged) as error:
+    except Damaged as error:
         found = verifying.Findings(problems=[str(error)])
     if as_json:
         import dataclasses
