@@ -112,7 +112,7 @@ class Files(Protocol):
         ...
 
     def before(self, name: str) -> str:
-        """SHA-256 that a file had before it was redacted or withheld; empty where it was neither."""
+        """The commitment that a record has instead of the digest of a file that is withheld, else nothing."""
         ...
 
 
@@ -287,6 +287,8 @@ class Bundle:
             Damaged: there is no manifest, or not a whole one in its one form.
         """
         self.path = path
+        if box is None and not path.exists():
+            raise UsageError(f"{path} does not exist")
         self.box: Box = box or (Directory(path) if path.is_dir() else Archive(path))
         try:
             with self.box.open(MANIFEST) as handle:
@@ -297,7 +299,7 @@ class Bundle:
             raise Damaged(f"{MANIFEST} is larger than {MAX_MANIFEST >> 20} MiB")
         self.content = exact(self.manifest, MANIFEST)
         self.entries = _entries(self.content)
-        self.replaced, self.withheld, self.commitments = _redacted(self.content)
+        self.withheld, self.commitments = _redacted(self.content)
 
     def _entry(self, name: str) -> Entry:
         if name not in self.entries:
@@ -330,41 +332,29 @@ class Bundle:
         return "" if inside else blob(self.entries[name].sha256)
 
     def before(self, name: str) -> str:
-        return self.replaced.get(name) or self.withheld.get(name, "")
+        return self.withheld.get(name, "")
 
 
 Commitments = dict[tuple[str, str], str]
 """What stands for the text at a JSON Pointer of a file."""
 
 
-def _redacted(content: dict[str, Any]) -> tuple[dict[str, str], dict[str, str], Commitments]:
-    """Digests of what was replaced and withheld, and commitments; `Damaged` where they have another form."""
-    told = content.get("redacted", {"fields": [], "from": "0" * 64, "replaced": {}, "withheld": {}})
+def _redacted(content: dict[str, Any]) -> tuple[dict[str, str], Commitments]:
+    """Commitments to what was withheld and taken out; `Damaged` where they have another form."""
+    told = content.get("redacted", {"fields": [], "from": "0" * 64, "withheld": {}})
     match told:
-        case {
-            "fields": list(fields),
-            "from": str(origin),
-            "replaced": dict(replaced),
-            "withheld": dict(withheld),
-        }:
-            digests = [origin, *replaced.values(), *withheld.values()]
-            keys = [(one.get("path"), one.get("pointer")) for one in fields if isinstance(one, dict)]
-            digests += [one.get("commitment") for one in fields if isinstance(one, dict) and len(one) == 3]
-            names = [*replaced, *withheld, *(str(path) for path, _ in keys)]
+        case {"fields": list(fields), "from": str(origin), "withheld": dict(withheld)} if len(told) == 3:
+            texts = [one for one in fields if isinstance(one, dict) and len(one) == 3]
+            keys = [(str(one.get("path")), str(one.get("pointer"))) for one in texts]
+            made = [str(one.get("commitment")) for one in texts]
             if (
-                len(told) == 4
-                and len(digests) == 1 + len(replaced) + len(withheld) + len(fields)
-                and all(isinstance(d, str) and re.fullmatch("[0-9a-f]{64}", d) for d in digests)
-                and all(NAME.fullmatch(name) for name in names)
-                and all(isinstance(pointer, str) for _, pointer in keys)
+                len(texts) == len(fields)
+                and all(re.fullmatch("[0-9a-f]{64}", str(one)) for one in (origin, *withheld.values(), *made))
+                and all(NAME.fullmatch(name) for name in (*withheld, *(path for path, _ in keys)))
                 and keys == sorted(set(keys))
                 and content.keys() <= {"files", "format", "redacted"}
             ):
-                return (
-                    replaced,
-                    withheld,
-                    {(str(f["path"]), str(f["pointer"])): f["commitment"] for f in fields},
-                )
+                return withheld, {(MANIFEST, ""): origin, **dict(zip(keys, made, strict=True))}
     raise Damaged(f"{MANIFEST} does not say properly what was redacted")
 
 

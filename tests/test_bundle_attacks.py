@@ -301,9 +301,7 @@ ATTACKS: dict[str, Callable[[Lab], Members]] = {
     "a redaction that hides a missing file": lambda lab: manifest(
         lab,
         lab.private,
-        lambda whole: whole.update(
-            redacted={"fields": [], "from": "0" * 64, "replaced": {}, "withheld": "all"}
-        ),
+        lambda whole: whole.update(redacted={"fields": [], "from": "0" * 64, "withheld": "all"}),
     ),
 }
 

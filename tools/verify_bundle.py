@@ -187,10 +187,7 @@ def check_plan(box: Box, files: dict[str, str], redacted: dict[str, Any]) -> lis
             raise Wrong(f"{place} has the record of {record['case']}/{record['variant']}")
         for name, digest in record["evidence"].items():
             path = f"{place}/{name}"
-            now, before = left.pop(path, None), redacted["withheld"].get(path)
-            if now is None and before == digest:
-                continue
-            if now is None or digest not in (now, redacted["replaced"].get(path)):
+            if left.pop(path, redacted["withheld"].get(path)) != digest:
                 raise Wrong(f"{path} is not the evidence that its record names")
     if left:
         raise Wrong(f"{min(left)} belongs to no record of the plan")
@@ -342,7 +339,7 @@ def check(box: Box, keys: list[tuple[str, Any, str]], rules: str = "") -> list[s
         data = box.read("manifest.json", MOST_JSON)
         manifest = load(data, "manifest.json")
         files = check_files(box, manifest)
-        redacted = manifest.get("redacted", {"replaced": {}, "withheld": {}})
+        redacted = manifest.get("redacted", {"withheld": {}})
         plan = check_plan(box, files, redacted)
         results = check_results(box, files, plan, rules)
         told = check_seals(box, data, results, keys)

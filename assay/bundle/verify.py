@@ -44,7 +44,7 @@ class Findings:
     seals: list[Seal] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     rejudged: int = 0
-    not_rejudged: list[str] = field(default_factory=list)
+    disclosed: dict[str, str] = field(default_factory=dict)
 
     def problem(self, text: str) -> None:
         """Name something that is wrong."""
@@ -125,7 +125,7 @@ def _belonging(bundle: Bundle, found: Findings) -> None:
         for file, sha256 in (record.evidence if record else {}).items():
             name = campaign.name(planned, file)
             now = left.pop(name, bundle.withheld.get(name))
-            if PurePosixPath(file).name != file or sha256 not in (now, bundle.replaced.get(name)):
+            if PurePosixPath(file).name != file or sha256 != now:
                 found.problem(f"{name} is not the evidence that its record names")
     for name in left:
         found.problem(f"{name} belongs to no record of the plan")

@@ -58,8 +58,16 @@ def seal(path: Path, key: str, role: str, comment: str, out: Path | None) -> Non
 @click.option(
     "--rules", "expected", default="", help="Rules digest to expect (default: this installation's)."
 )
+@click.option("--disclosure", type=EXISTING, help="File of disclosures: prove what stood in redacted fields.")
 @click.option("--json", "as_json", is_flag=True, help="What was found, as one object.")
-def verify(bundle: Path, given: tuple[str, ...], rejudge: bool, expected: str, as_json: bool) -> int:
+def verify(
+    bundle: Path,
+    given: tuple[str, ...],
+    rejudge: bool,
+    expected: str,
+    disclosure: Path | None,
+    as_json: bool,
+) -> int:
     """Check a sealed BUNDLE whole, and say by whom it was sealed.
 
     Exit code: 0 all is as it was sealed, by the keys given; 1 something is not; 2 no key was given, so that
@@ -71,7 +79,17 @@ def verify(bundle: Path, given: tuple[str, ...], rejudge: bool, expected: str, a
 
     trusted = [keys.trusted(text) for text in given]
     try:
-        found = verifying.verify(Bundle(bundle), trusted, rejudge=rejudge, expected=expected)
+        opened = Bundle(bundle)
+        found = verifying.verify(opened, trusted, rejudge=rejudge, expected=expected)
+        if disclosure is not None:
+            from assay.bundle.redact import disclosed
+
+            for one, proven in disclosed(opened, disclosure):
+                where = f"{one.path}#{one.pointer}"
+                if proven:
+                    found.disclosed[where] = one.value
+                else:
+                    found.problem(f"{where}: what is disclosed is not what was redacted")
     except Damaged as error:
         found = verifying.Findings(problems=[str(error)])
     if as_json:
@@ -82,6 +100,42 @@ def verify(bundle: Path, given: tuple[str, ...], rejudge: bool, expected: str, a
     else:
         _tell(found, rejudge)
     return 1 if found.problems else 0 if trusted else 2
+
+
+@click.command()
+@click.argument("bundle", type=EXISTING)
+@click.option("--policy", "file", type=EXISTING, required=True, help="What to take out (YAML).")
+@click.option("--key", required=True, help="Private key that seals the redacted bundle.")
+@click.option("--role", default="tester", show_default=True, help="In which role it seals.")
+@click.option("--out", type=EXISTING, required=True, help="The redacted bundle: a folder or NAME.tar.")
+@click.option(
+    "--disclosures", type=EXISTING, required=True, help="File with what was taken out: keep it safe."
+)
+def redact(bundle: Path, file: Path, key: str, role: str, out: Path, disclosures: Path) -> None:
+    """Write a BUNDLE without what others may not see; it verifies, and gives the same verdicts."""
+    from assay.bundle import keys
+    from assay.bundle import redact as redacting
+    from assay.files import Bundle
+
+    wanted = redacting.policy(file)
+    done = redacting.redact(Bundle(bundle), wanted, out, disclosures, keys.signer(key, _secret), role)
+    click.echo(
+        f"redacted: {out}, {len(done.disclosures)} texts and digests, {len(done.withheld)} files withheld"
+    )
+    click.echo(f"disclosures: {disclosures} (nobody else may read it)")
+
+
+@click.command()
+@click.argument("disclosures", type=EXISTING)
+@click.option(
+    "--field", "fields", multiple=True, required=True, metavar="PATH#POINTER", help="A redacted field."
+)
+@click.option("--out", type=EXISTING, required=True, help="File for whoever may see these fields.")
+def disclose(disclosures: Path, fields: tuple[str, ...], out: Path) -> None:
+    """Cut a file of DISCLOSURES down to what somebody may see; `verify --disclosure` proves it."""
+    from assay.bundle.redact import some
+
+    click.echo(f"{some(disclosures, fields, out)} fields: {out}")
 
 
 def _tell(found: "Findings", rejudge: bool) -> None:
@@ -98,6 +152,8 @@ def _tell(found: "Findings", rejudge: bool) -> None:
         "results " + ", ".join(f"{number} {plain(str(name))}" for name, number in found.counts.items())
     )
     click.echo(f"judged  again: {found.rejudged} records" if rejudge else "judged  not again (--rejudge)")
+    for where, value in found.disclosed.items():
+        click.echo(f"proven  {plain(where)}: {plain(value)}")
     for text in found.problems:
         click.echo(f"{click.style('problem', fg='red')} {plain(text)}")
     if not found.problems and not any(one.trusted for one in found.seals):
