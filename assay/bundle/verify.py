@@ -44,6 +44,7 @@ class Findings:
     seals: list[Seal] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     rejudged: int = 0
+    witnessed: list[str] = field(default_factory=list)
     disclosed: dict[str, str] = field(default_factory=dict)
 
     def problem(self, text: str) -> None:

@@ -64,6 +64,7 @@ def verify(
     bundle: Path,
     given: tuple[str, ...],
     rejudge: bool,
+    witness: bool,
     expected: str,
     disclosure: Path | None,
     as_json: bool,
@@ -75,12 +76,17 @@ def verify(
     """
     from assay.bundle import keys
     from assay.bundle import verify as verifying
+    from assay.campaign import Campaign
     from assay.files import Bundle, Damaged
 
     trusted = [keys.trusted(text) for text in given]
     try:
         opened = Bundle(bundle)
         found = verifying.verify(opened, trusted, rejudge=rejudge, expected=expected)
+        if witness and not found.problems:
+            from assay.bundle.witness import testify
+
+            testify(Campaign.of(opened), found)
         if disclosure is not None:
             from assay.bundle.redact import disclosed
 
@@ -152,6 +158,8 @@ def _tell(found: "Findings", rejudge: bool) -> None:
         "results " + ", ".join(f"{number} {plain(str(name))}" for name, number in found.counts.items())
     )
     click.echo(f"judged  again: {found.rejudged} records" if rejudge else "judged  not again (--rejudge)")
+    for line in found.witnessed:
+        click.echo(f"tshark  {plain(line)}")
     for where, value in found.disclosed.items():
         click.echo(f"proven  {plain(where)}: {plain(value)}")
     for text in found.problems:
