@@ -46,7 +46,7 @@ def main() -> None:
     """Tell, with proof, whether a piece of 5G network equipment is secure (3GPP SCAS test cases)."""
 
 
-for command in (evidence.seal, evidence.verify, evidence.redact, evidence.disclose):
+for command in (evidence.seal, evidence.stamp, evidence.verify, evidence.redact, evidence.disclose):
     main.add_command(command)
 
 

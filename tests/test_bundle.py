@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 import rfc8785
 from bundles import Lab, laboratory, problems, second
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from products import ROOT
 from test_reports import make
@@ -113,6 +113,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(json_values)
 def test_canonical_is_rfc_8785_where_we_use_it(value: Any) -> None:
     assert canonical(value) == rfc8785.dumps(value)

@@ -256,6 +256,7 @@ ATTACKS: dict[str, Callable[[Lab], Members]] = {
     "another digest algorithm, signed": lambda lab: said(
         lab, lambda s: s["subject"][0].update(digest={"sha1": "0" * 40})
     ),
+    "a time that is none, signed": lambda lab: said(lab, lambda s: s["predicate"].update(time="tomorrow")),
     "more in the predicate, signed": lambda lab: said(lab, lambda s: s["predicate"].update(verified=True)),
     "another format": lambda lab: manifest(
         lab, lab.private, lambda whole: whole.update(format="assay-bundle-0")

@@ -29,6 +29,7 @@ PART = r"/(?!\.)[A-Za-z0-9_.+-]{1,100}"
 PATH = re.compile(rf"campaign\.json|records({PART}){{4}}")
 SEAL = re.compile(r"seals/([a-z][a-z-]{0,30})-([0-9a-f]{16})(\.dsse\.json|\.test-result\.dsse\.json|\.tsr)")
 MEMBER = re.compile(rf"manifest\.json|results\.json|blobs/sha256/{HEX}|{SEAL.pattern}")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 VERDICTS = ("PASS", "FAIL", "INCONCLUSIVE", "NOT_APPLICABLE", "ERROR", "NOT_RUN")
 RESULT_KEYS = {"case", "reason", "refs", "spec", "target", "variant", "verdict"}
 RULES = {"catalogue", "criteria", "digest", "harness", "suite"}
@@ -312,7 +313,8 @@ def check_seal(statement: dict[str, Any], role: str, name: str) -> dict[str, Any
     predicate: dict[str, Any] = statement["predicate"]
     if statement["predicateType"] != "urn:assay:seal:v1":
         raise Wrong(f"{name} is a statement of another type")
-    if predicate.keys() != {"comment", "results", "role", "time"} or predicate["role"] != role:
+    wanted = {"comment", "results", "role", "time"}
+    if predicate.keys() != wanted or predicate["role"] != role or not TIME.fullmatch(predicate["time"]):
         raise Wrong(f"{name} is no seal as {role}")
     return predicate
 

@@ -18,7 +18,7 @@ from securesystemslib.signer import Signer
 
 from assay.bundle.pseudonyms import Pseudonyms, strings
 from assay.bundle.seal import judged_now, seals, write
-from assay.bundle.verify import contents
+from assay.bundle.verify import Findings, contents
 from assay.campaign import MAX_RECORD, Campaign
 from assay.errors import UsageError
 from assay.files import MAX_FILE, Bundle, Damaged, Entry, canonical, exact, manifest, strict
@@ -40,8 +40,8 @@ class Policy(BaseModel):
     """Members of JSON objects whose text goes, by name: build, server, banner."""
     values: tuple[str, ...] = ()
     """Texts that go wherever they stand."""
-    withhold: tuple[str, ...] = (LOG, WIRE)
-    """Evidence files that go whole."""
+    withhold: tuple[str, ...] = (LOG,)
+    """Evidence files that go whole; the recording of the wire goes in any case."""
     captures: Literal["withhold", "rewrite"] = "withhold"
     """Whether captures go, or stay with their octets replaced."""
 
@@ -73,17 +73,19 @@ class Disclosure:
         return hmac.new(bytes.fromhex(self.salt), said, hashlib.sha256).hexdigest()
 
 
-def disclosed(bundle: Bundle, path: Path) -> Iterator[tuple[Disclosure, bool]]:
-    """Every disclosure of a file, and whether the bundle committed to it; UsageError for another file."""
+def prove(bundle: Bundle, path: Path, found: Findings) -> None:
+    """Compare a file of disclosures with what a bundle committed to; UsageError for one of another."""
     try:
         said = exact(path.read_bytes(), str(path))
         fields = [Disclosure(**{k: str(v) for k, v in one.items()}) for one in said["fields"]]
-        digest = hashlib.sha256(bundle.manifest).hexdigest()
-        if said["format"] != DISCLOSURES or said["bundle"] != digest:
+        if said["format"] != DISCLOSURES or said["bundle"] != found.digest:
             raise UsageError(f"{path} is about another bundle, {said['bundle']}")
         for one in fields:
-            there = bundle.commitments.get((one.path, one.pointer))
-            yield one, there is not None and hmac.compare_digest(there, one.commitment)
+            where = f"{one.path}#{one.pointer}"
+            if bundle.commitments.get((one.path, one.pointer)) == one.commitment:
+                found.disclosed[where] = one.value
+            else:
+                found.problem(f"{where}: what is disclosed is not what was redacted")
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise UsageError(f"{path} is no file of disclosures: {error}") from error
 
@@ -151,6 +153,8 @@ def redact(bundle: Bundle, wanted: Policy, out: Path, apart: Path, signer: Signe
     """
     if problems := contents(bundle).problems:
         raise UsageError(f"{bundle.path} is not redacted: {problems[0]}")
+    if bundle.commitments:
+        raise UsageError(f"{bundle.path} is redacted already: redact the bundle it was made from")
     if apart.exists():
         raise UsageError(f"{apart} is there already: choose another --disclosures")
     campaign = Campaign.of(bundle)
@@ -220,9 +224,10 @@ def _record(bundle: Bundle, name: str, wanted: Policy, hidden: Pseudonyms, new: 
     for file, sha256 in record["evidence"].items():
         path = f"{name.removesuffix('record.json')}{file}"
         pointer = f"/evidence/{file}"
-        keys = wanted.subscribers and file == KEYS
         capture = file.endswith(".pcapng")
-        if file in wanted.withhold or keys or (capture and wanted.captures == "withhold"):
+        # on the wire header blocks are in Huffman code, and keys open what is enciphered
+        never = file == WIRE or (wanted.subscribers and file == KEYS)
+        if never or file in wanted.withhold or (capture and wanted.captures == "withhold"):
             record["evidence"][file] = new.withheld[path] = new.commit(name, pointer, sha256)
             continue
         data = bundle.read(path)

@@ -17,6 +17,7 @@ from securesystemslib.signer import Signer
 
 from assay import rules
 from assay.bundle import statement
+from assay.bundle.keys import ROLE
 from assay.bundle.statement import RESULTS
 from assay.bundle.verify import contents
 from assay.campaign import Campaign
@@ -66,6 +67,8 @@ def seals(listing: bytes, judged: bytes, signer: Signer, role: str, comment: str
 
 def one_seal(listing: bytes, judged: bytes, signer: Signer, role: str, comment: str) -> tuple[str, bytes]:
     """The name and the octets of a seal."""
+    if not ROLE.fullmatch(role):
+        raise UsageError(f"role {role!r}: a role is a word in lower-case letters")
     if len(comment) > statement.MAX_COMMENT:
         raise UsageError(f"a comment has at most {statement.MAX_COMMENT} characters")
     said = statement.seal(listing, judged, role, now(), comment)

@@ -22,8 +22,8 @@ SEAL = "urn:assay:seal:v1"
 TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
 RESULTS = "results.json"
 RESULTS_FORMAT = "assay-results-1"
-MAX_ENVELOPE = 256 << 20
 MAX_COMMENT = 100_000
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 def results(campaign: Campaign, rules: Mapping[str, str], harness: str) -> bytes:
@@ -154,7 +154,12 @@ def claim(signed: Signed, manifest: bytes) -> Claim:
             "results": {"sha256": str(judged)},
             "role": str(role),
             "time": str(time),
-        } if len(predicate) == 4 and len(comment) <= MAX_COMMENT and ROLE.fullmatch(role):
+        } if (
+            len(predicate) == 4
+            and len(comment) <= MAX_COMMENT
+            and ROLE.fullmatch(role)
+            and TIME.fullmatch(time)
+        ):
             if said != _statement(manifest, SEAL, predicate):
                 raise Damaged(f"{signed.name}: sealed another manifest than the one here")
             return Claim(role, time, comment, judged)

@@ -30,6 +30,7 @@ class Seal:
     time: str = ""
     comment: str = ""
     key: str = ""  # where the verifier had the key from
+    stamped: str = ""  # when it was there, as a time stamping authority says
 
 
 @dataclass
@@ -42,8 +43,9 @@ class Findings:
     octets: int = 0
     problems: list[str] = field(default_factory=list)
     seals: list[Seal] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
+    counts: dict[str, int] = field(default_factory=dict)
     rejudged: int = 0
+    unchecked: list[str] = field(default_factory=list)  # time stamps
     witnessed: list[str] = field(default_factory=list)
     disclosed: dict[str, str] = field(default_factory=dict)
 
@@ -52,7 +54,13 @@ class Findings:
         self.problems.append(text)
 
 
-def verify(bundle: Bundle, keys: Sequence[Trusted], *, rejudge: bool = False, expected: str = "") -> Findings:
+def verify(
+    bundle: Bundle,
+    keys: Sequence[Trusted],
+    *,
+    rejudge: bool = False,
+    expected: str = "",
+) -> Findings:
     """Check a bundle whole.
 
     Args:
@@ -144,7 +152,7 @@ def _judged(bundle: Bundle, found: Findings) -> bytes | None:
         if said.get("format") != statement.RESULTS_FORMAT or len(said) != 4:
             raise Damaged(f"{RESULTS} does not have the form of {statement.RESULTS_FORMAT}")
         found.rules = said["rules"]["digest"]
-        found.counts = Counter(one["verdict"] for one in said["results"])
+        found.counts = dict(Counter(one["verdict"] for one in said["results"]))
         for wrong in _complete(bundle, said["results"]):
             found.problem(wrong)
     except FileNotFoundError:
@@ -230,6 +238,7 @@ def _seals(bundle: Bundle, judged: bytes | None, keys: Sequence[Trusted], found:
         if name.endswith(".tsr"):
             if name.replace(".tsr", ".dsse.json") not in names:
                 found.problem(f"{name} stamps a seal that is not there")
+            found.unchecked.append(name)
             continue
         try:
             signed = statement.envelope(_member(bundle.box, name), name)

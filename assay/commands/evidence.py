@@ -16,7 +16,7 @@ EXISTING = click.Path(path_type=Path)
 
 
 def _secret(what: str) -> str:
-    """A passphrase or PIN, from the environment or from whoever sits there."""
+    """A passphrase or PIN, from ASSAY_KEY_SECRET or from whoever sits there."""
     given = os.environ.get("ASSAY_KEY_SECRET")
     return given if given is not None else str(click.prompt(what, hide_input=True, err=True))
 
@@ -37,8 +37,6 @@ def seal(path: Path, key: str, role: str, comment: str, out: Path | None) -> Non
     from assay.campaign import Campaign
     from assay.files import Bundle
 
-    if not keys.ROLE.fullmatch(role):
-        raise UsageError(f"--role {role}: a role is a word in lower-case letters")
     campaign = Campaign.open(path)
     signer = keys.signer(key, _secret)
     if isinstance(campaign.files, Bundle):
@@ -55,9 +53,9 @@ def seal(path: Path, key: str, role: str, comment: str, out: Path | None) -> Non
 @click.argument("bundle", type=EXISTING)
 @click.option("--key", "given", multiple=True, metavar="[ROLE=]PUB", help="Public key that must have sealed.")
 @click.option("--rejudge", is_flag=True, help="Judge every record again and compare.")
-@click.option(
-    "--rules", "expected", default="", help="Rules digest to expect (default: this installation's)."
-)
+@click.option("--witness", is_flag=True, help="Let tshark read the captures, and compare.")
+@click.option("--rules", default="", help="Rules digest to expect (default: this installation's).")
+@click.option("--authority", type=EXISTING, help="Root certificate (PEM) of a time stamping authority.")
 @click.option("--disclosure", type=EXISTING, help="File of disclosures: prove what stood in redacted fields.")
 @click.option("--json", "as_json", is_flag=True, help="What was found, as one object.")
 def verify(
@@ -65,7 +63,8 @@ def verify(
     given: tuple[str, ...],
     rejudge: bool,
     witness: bool,
-    expected: str,
+    rules: str,
+    authority: Path | None,
     disclosure: Path | None,
     as_json: bool,
 ) -> int:
@@ -82,20 +81,19 @@ def verify(
     trusted = [keys.trusted(text) for text in given]
     try:
         opened = Bundle(bundle)
-        found = verifying.verify(opened, trusted, rejudge=rejudge, expected=expected)
+        found = verifying.verify(opened, trusted, rejudge=rejudge, expected=rules)
+        if authority is not None:
+            from assay.bundle.stamp import check_all
+
+            check_all(opened, authority, found)
         if witness and not found.problems:
             from assay.bundle.witness import testify
 
             testify(Campaign.of(opened), found)
         if disclosure is not None:
-            from assay.bundle.redact import disclosed
+            from assay.bundle.redact import prove
 
-            for one, proven in disclosed(opened, disclosure):
-                where = f"{one.path}#{one.pointer}"
-                if proven:
-                    found.disclosed[where] = one.value
-                else:
-                    found.problem(f"{where}: what is disclosed is not what was redacted")
+            prove(opened, disclosure, found)
     except Damaged as error:
         found = verifying.Findings(problems=[str(error)])
     if as_json:
@@ -106,6 +104,19 @@ def verify(
     else:
         _tell(found, rejudge)
     return 1 if found.problems else 0 if trusted else 2
+
+
+@click.command()
+@click.argument("bundle", type=EXISTING)
+@click.argument("response", type=EXISTING)
+def stamp(bundle: Path, response: Path) -> None:
+    """Add the RESPONSE of a time stamping authority (RFC 3161) to the seal of a BUNDLE that it is about.
+
+    Ask for one with `openssl ts -query -data BUNDLE/seals/NAME.dsse.json -sha256 -cert`.
+    """
+    from assay.bundle.stamp import add
+
+    click.echo(f"stamped: {bundle / add(bundle, response)}")
 
 
 @click.command()
@@ -149,7 +160,8 @@ def _tell(found: "Findings", rejudge: bool) -> None:
     click.echo(f"rules   {plain(found.rules[:64]) or 'unknown'}")
     for one in found.seals:
         if one.trusted:
-            click.echo(f"seal    {one.role} at {plain(one.time)}, by {one.key} ({one.keyid[:16]})")
+            stamp = f", stamped {one.stamped}" if one.stamped else ""
+            click.echo(f"seal    {one.role} at {plain(one.time)}{stamp}, by {one.key} ({one.keyid[:16]})")
             if one.comment:
                 click.echo(f"        {plain(one.comment)}")
         else:
@@ -158,6 +170,8 @@ def _tell(found: "Findings", rejudge: bool) -> None:
         "results " + ", ".join(f"{number} {plain(str(name))}" for name, number in found.counts.items())
     )
     click.echo(f"judged  again: {found.rejudged} records" if rejudge else "judged  not again (--rejudge)")
+    for name in found.unchecked:
+        click.echo(f"stamp   {name}: not checked, no authority was given (--authority)")
     for line in found.witnessed:
         click.echo(f"tshark  {plain(line)}")
     for where, value in found.disclosed.items():

@@ -28,10 +28,10 @@ def test_every_octet_of_a_small_bundle(benchmark: BenchmarkFixture, tmp_path: Pa
     assert unseen == []
 
 
-def test_every_value_of_every_octet_of_a_seal(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+def test_many_values_of_every_octet_of_a_seal(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     lab = laboratory(tmp_path)
     tried, unseen = benchmark.pedantic(
-        survivors, (lab, lambda name: 1 if name == lab.seal else 1 << 30, 255), rounds=1
+        survivors, (lab, lambda name: 1 if name == lab.seal else 1 << 30, 16), rounds=1
     )
     benchmark.extra_info["tried"] = tried
     assert unseen == []
