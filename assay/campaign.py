@@ -77,6 +77,8 @@ def judge(record: Record) -> Verdict:
     A record that does not fit its observation, or a judge that breaks, is an ERROR.
     """
     if record.problem is not None:
+        if record.problem.outcome not in (Outcome.ERROR, Outcome.INCONCLUSIVE):
+            return Verdict(Outcome.ERROR, f"the record gives {record.problem.outcome} as a problem")
         return record.problem
     bound = suites.bindings(record.spec).get((record.case, record.variant))
     if bound is None:
@@ -134,6 +136,10 @@ class Campaign:
         self.header = header
         self.files: Files = files or Folder(path)
         self.plan = tuple(from_json(Planned, entry) for entry in header["plan"])
+        for planned in self.plan:
+            if planned.decided is not None and planned.decided.outcome is not Outcome.NOT_APPLICABLE:
+                what = f"{planned.case}/{planned.variant}: {planned.decided.outcome}"
+                raise UsageError(f"{path}: the plan decides {what}, and only a record may say that")
 
     @classmethod
     def create(cls, path: Path, header: Mapping[str, Any], plan: tuple[Planned, ...]) -> "Campaign":

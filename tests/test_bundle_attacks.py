@@ -1,9 +1,11 @@
 """Whatever is done to a sealed bundle is found by both verifiers, octet by octet and in its structure."""
 
 import gzip
+import hashlib
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,10 @@ from bundles import Lab, Members, Memory, laboratory, problems, second, second_p
 from securesystemslib.dsse import Envelope
 
 from assay.bundle import keys, seal, statement, verify
+from assay.campaign import judge
 from assay.errors import UsageError
 from assay.files import Bundle, blob, canonical, tar_header
+from assay.verdict import Outcome, Verdict
 
 Json = dict[str, Any]
 
@@ -81,6 +85,21 @@ def manifest(lab: Lab, private: Path, change: Callable[[Json], Any]) -> Members:
     """The bundle with another manifest, sealed by a key as if all was well."""
     whole = lab.manifest
     return lab.resealed(private, manifest=canonical(change(whole) or whole))
+
+
+def campaign(lab: Lab, change: Callable[[list[Json]], Any], judged: Callable[[list[Json]], Any]) -> Members:
+    """The bundle with another plan and the results that go with it, sealed by the lab itself."""
+    header = json.loads(lab.campaign.files.read("campaign.json"))
+    change(header["plan"])
+    data, whole, said = json.dumps(header).encode(), lab.manifest, lab.results
+    sha256 = hashlib.sha256(data).hexdigest()
+    whole["files"][0].update(sha256=sha256, size=len(data))
+    judged(said["results"])
+    old = blob(lab.manifest["files"][0]["sha256"])
+    new = lab.resealed(
+        lab.private, manifest=canonical(whole), results=canonical(said), more={blob(sha256): data}
+    )
+    return {name: content for name, content in new.items() if name != old}
 
 
 def results(lab: Lab, private: Path, change: Callable[[list[Json]], Any]) -> Members:
@@ -213,6 +232,16 @@ ATTACKS: dict[str, Callable[[Lab], Members]] = {
     ),
     "a verdict that is none": lambda lab: results(
         lab, lab.private, lambda found: found[0].update(verdict="OK")
+    ),
+    "the plan decides that what was not run passes": lambda lab: campaign(
+        lab,
+        lambda plan: plan[-1].update(decided={"outcome": "PASS", "reason": "", "refs": []}),
+        lambda found: found[-1].update(verdict="PASS"),
+    ),
+    "one record for two entries of the plan": lambda lab: campaign(
+        lab,
+        lambda plan: plan.append({**plan[0], "target": "another"}),
+        lambda found: found.append({**found[0], "target": "another"}),
     ),
     "the standard statement says it otherwise": lambda lab: {
         **lab.members,
@@ -365,6 +394,14 @@ def test_judging_again_finds_what_digests_cannot(lab: Lab) -> None:
     box = results(lab, lab.private, turned)
     assert problems(box, [lab.tester]) == ("", "")
     assert "was sealed as PASS and is judged FAIL" in problems(box, [lab.tester], rejudge=True)[0]
+
+
+def test_a_problem_that_is_a_pass_is_an_error(lab: Lab) -> None:
+    planned = lab.campaign.plan[0]
+    record = lab.campaign.read(planned)
+    assert record is not None
+    verdict = judge(replace(record, problem=Verdict(Outcome.PASS, "all is well")))
+    assert verdict.outcome is Outcome.ERROR
 
 
 # --- structure: folders and archives ----------------------------------------------------------------------

@@ -175,10 +175,15 @@ def check_plan(box: Box, files: dict[str, str], redacted: dict[str, Any]) -> lis
         return load(box.read(f"blobs/sha256/{files[path]}", MOST_OCTETS), path, exact=False)
 
     plan: list[dict[str, Any]] = content("campaign.json")["plan"]
-    left = dict(files)
+    left, places = dict(files), set[str]()
     left.pop("campaign.json")
     for one in plan:
         place = f"records/{one['spec']}/{one['slug']}/{one['variant']}"
+        if place in places:
+            raise Wrong(f"{place} is the place of several variants of the plan")
+        places.add(place)
+        if one["decided"] is not None and one["decided"]["outcome"] != "NOT_APPLICABLE":
+            raise Wrong(f"{place}: the plan decides {one['decided']['outcome']}, only a record may say that")
         if left.pop(f"{place}/record.json", None) is None:
             continue
         record = content(f"{place}/record.json")

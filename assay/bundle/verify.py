@@ -119,8 +119,11 @@ def _belonging(bundle: Bundle, found: Findings) -> None:
     except AssayError as error:
         return found.problem(str(error))
     left = {name: entry.sha256 for name, entry in bundle.entries.items() if name != "campaign.json"}
+    folders = Counter(campaign.name(planned, "record.json") for planned in campaign.plan)
     for planned in campaign.plan:
         path = campaign.name(planned, "record.json")
+        if folders[path] > 1:
+            found.problem(f"{path} is the place of several variants of the plan")
         if path not in left:
             continue
         try:
