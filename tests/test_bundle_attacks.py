@@ -287,6 +287,7 @@ ATTACKS: dict[str, Callable[[Lab], Members]] = {
     ),
     "a time that is none, signed": lambda lab: said(lab, lambda s: s["predicate"].update(time="tomorrow")),
     "more in the predicate, signed": lambda lab: said(lab, lambda s: s["predicate"].update(verified=True)),
+    "more in the manifest": lambda lab: manifest(lab, lab.private, lambda whole: whole.update(note="fine")),
     "another format": lambda lab: manifest(
         lab, lab.private, lambda whole: whole.update(format="assay-bundle-0")
     ),
