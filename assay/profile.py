@@ -7,7 +7,6 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -20,6 +19,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from assay import yamlfile
 from assay.errors import ProfileError
 from drivers.interfaces import LogKind
 
@@ -352,19 +352,6 @@ class Profile(Model):
 LIFECYCLES: dict[Any, type[BaseModel]] = {"manual": Manual, "command": Command, "service": Service}
 
 
-def _lines(node: yaml.Node | None, path: tuple[Any, ...] = ()) -> dict[tuple[Any, ...], int]:
-    """Line number of every key and item of a composed YAML document."""
-    found = {path: node.start_mark.line + 1} if node else {}
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            found |= _lines(value, (*path, key.value))
-            found[(*path, key.value)] = key.start_mark.line + 1
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            found |= _lines(value, (*path, index))
-    return found
-
-
 def _model_at(loc: tuple[Any, ...]) -> type[BaseModel]:
     """The model whose field an error location names, as deep as it can be followed."""
     model: type[BaseModel] = Profile
@@ -403,38 +390,9 @@ def _explain(error: ErrorDetails) -> str:
     return f"{text}{shown}{right}"
 
 
-class _Loader(yaml.CSafeLoader):
-    """YAML without duplicate keys."""
-
-
-def _mapping(loader: Any, node: yaml.MappingNode) -> dict[Any, Any]:
-    keys = [key.value for key, _ in node.value]
-    for key, _ in node.value:
-        if keys.count(key.value) > 1:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key {key.value!r} stands twice", key.start_mark
-            )
-    return dict(loader.construct_pairs(node, deep=True))
-
-
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-
-
 def load(path: Path) -> Profile:
     """Read a profile; raises ProfileError that names file, line, what is wrong and what would be right."""
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ProfileError(f"{path}: cannot be read: {error}") from error
-    try:
-        data = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader, stricter than its base
-        lines = _lines(yaml.compose(text, Loader=yaml.CSafeLoader))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        said = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ProfileError(
-            f"{path}:{mark.line + 1 if mark else 1}: {said}; a profile is a YAML mapping"
-        ) from error
+    data, lines = yamlfile.parse(path, "profile", ProfileError)
     if not isinstance(data, dict):
         raise ProfileError(f"{path}:1: a profile is a mapping: product, functions, ...")
     try:
@@ -443,11 +401,8 @@ def load(path: Path) -> Profile:
         found = []
         for detail in error.errors():
             loc = tuple(p for p in detail["loc"] if p not in (*LIFECYCLES, "[key]"))
-            here = loc
-            while here and here not in lines:
-                here = here[:-1]
             where = ".".join(str(p) for p in loc)
-            found.append(f"{path}:{lines.get(here, 1)}: {where}: {_explain(detail)}")
+            found.append(f"{path}:{yamlfile.line(lines, loc)}: {where}: {_explain(detail)}")
         raise ProfileError("\n".join(found)) from error
 
 
