@@ -171,3 +171,12 @@ def find(case_id: str, key: str | None = None) -> tuple[Specification, TestCase]
     close = difflib.get_close_matches(case_id, known, 3, 0.5)
     hint = f"; did you mean {' or '.join(close)}?" if close else "; `assay list` shows them all"
     raise UsageError(f"no test case {case_id!r}{hint}")
+
+
+def known(case_id: str, variant: str | None = None) -> str:
+    """The ID of a test case named by id or slug; raises UsageError when it or the variant is unknown."""
+    _, case = find(case_id)
+    names = [v.name for v in case.variants]
+    if variant is not None and variant not in names:
+        raise UsageError(f"{case.id} has no variant {variant!r}, but {', '.join(names)}")
+    return case.id

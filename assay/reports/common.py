@@ -5,7 +5,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from itertools import islice
 from typing import Any
@@ -14,13 +14,37 @@ from urllib.parse import quote
 from assay import catalogue
 from assay.campaign import Campaign, Planned, Record, Result
 from assay.catalogue import TestCase
+from assay.files import Bundle
+from assay.reports.order import Order
 from assay.verdict import SEVERITY, Outcome
+from assay.waivers import Waiver
 
 JUDGE = version("assay")
 SPECS = catalogue.keys()
 HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+SEAL = re.compile(r"seals/([a-z-]+)-([0-9a-f]{16})\.dsse\.json")
 MARKS = 3  # combining marks on one letter that a written language may need; more of them paint over the page
 PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
+
+
+@dataclass(frozen=True)
+class Seal:
+    """A role in which a bundle says it was sealed, and the beginning of the key's identifier."""
+
+    role: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a report shows beside the campaign; none of it changes a verdict."""
+
+    waivers: tuple[Waiver, ...] = ()
+    order: Order | None = None
+    seals: tuple[Seal, ...] = ()
+
+
+NOTHING = Context()
 
 
 def shown(text: object, limit: int = 2000) -> str:
@@ -80,6 +104,14 @@ def words(found: Any) -> tuple[str, ...]:
 def identity(campaign: Campaign) -> str:
     """What a report is a report of: the digest of the manifest that the campaign is sealed with."""
     return campaign.digest
+
+
+def seals(campaign: Campaign) -> tuple[Seal, ...]:
+    """The seals that a bundle names, none of them verified; empty for a folder."""
+    if not isinstance(campaign.files, Bundle):
+        return ()
+    found = (SEAL.fullmatch(name) for name in sorted(campaign.files.box.names()))
+    return tuple(Seal(match[1], match[2]) for match in found if match)
 
 
 def counts(results: Iterable[Result]) -> dict[Outcome, int]:

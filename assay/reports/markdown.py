@@ -1,10 +1,14 @@
 """The campaign as a Markdown table, for comments of CI systems and job summaries."""
 
 import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
-from assay import findings
-from assay.campaign import Campaign
+from assay import findings, waivers
+from assay.campaign import Campaign, Result
 from assay.reports.common import (
+    Context,
+    at,
     banner,
     counts,
     entry,
@@ -14,7 +18,10 @@ from assay.reports.common import (
     one_line,
     product,
 )
+from assay.verdict import SEVERITY, Outcome
 
+LIMIT = 60_000
+"""Octets of UTF-8: below what GitHub takes for a comment (65,536 characters); its job page takes 1 MiB."""
 SIGNS = {
     "PASS": "\u2705",
     "FAIL": "\u274c",
@@ -41,33 +48,80 @@ def cell(text: object, limit: int = 300) -> str:
     return SPECIAL.sub(escape, one_line(text, limit))
 
 
-def render(campaign: Campaign) -> str:
-    """What was tested, the counts, and one row a variant in the order of the plan."""
+def render(campaign: Campaign, context: Context) -> str:
+    """What was tested, the counts, and one row a variant in the order of the plan.
+
+    Longer than `LIMIT` it is never: then the worst verdicts come first, and it says how many are left out.
+    """
     results = list(campaign.results())
+    lines = [
+        *head(campaign, results),
+        "",
+        *table(results, context),
+        "",
+        *(f"- {cell(found)}" for found in findings.of(campaign, results)),
+    ]
+    return page(lines)
+
+
+def page(lines: Iterable[str]) -> str:
+    """The lines as one text of at most `LIMIT` octets, whatever they hold; it says where it was cut."""
+    kept: list[str] = []
+    used, cut = 0, "\nCut here: the full report has the rest.\n"
+    for line in lines:
+        used += len(line.encode()) + 1
+        if used > LIMIT - len(cut) - 1:
+            return "\n".join(kept) + "\n" + cut
+        kept.append(line)
+    return "\n".join(kept).rstrip("\n") + "\n"
+
+
+def head(campaign: Campaign, results: Sequence[Result]) -> list[str]:
+    """What was tested, under which rules, and the counts."""
     lines = [f"### SCAS results: {cell(product(campaign))}", ""]
     if demonstration := banner(faults(campaign, results)):
         lines += [f"> **{cell(demonstration)}**", ""]
     found = ", ".join(f"{number} {cell(outcome)}" for outcome, number in counts(results).items() if number)
     harness, created = (cell(campaign.header.get(key, "?"), 60) for key in ("harness", "created"))
-    lines += [
+    rules = cell(at(campaign.header, "rules", "digest") or "unknown", 16)
+    return [
+        *lines,
         f"{found or 'nothing was planned'}",
         "",
-        f"Begun {created} with assay {harness}, campaign `{identity(campaign)[:16]}`",
-        "",
+        f"Begun {created} with assay {harness}, campaign `{identity(campaign)[:16]}`, rules `{rules}`",
+    ]
+
+
+def table(results: Sequence[Result], context: Context, limit: int = LIMIT - 10_000) -> list[str]:
+    """The rows that fit into `limit` octets: all in their order, else the worst."""
+    head = [
         "| Verdict | Clause | Test case | Variant | Reason | Seconds |",
         "|:--|:--|:--|:--|:--|--:|",
     ]
-    for result in results:
-        planned, outcome, known = result.planned, result.verdict.outcome, entry(result.planned)
-        took = finite(result.record.seconds) if result.record else None
-        row = (
-            f"{SIGNS[outcome]} {cell(outcome)}",
-            cell(known.clause) if known else "",
-            cell(planned.case, 100),
-            cell(planned.variant, 40),
-            cell(result.verdict.reason),
-            "" if took is None else f"{took:.1f}",
-        )
-        lines.append(f"| {' | '.join(row)} |")
-    lines += ["", *(f"- {cell(found)}" for found in findings.of(campaign, results))]
-    return "\n".join(lines).rstrip("\n") + "\n"
+    rows = [(_row(result, context), result.verdict.outcome) for result in results]
+    if sum(len(row.encode()) + 1 for row, _ in rows) <= limit:
+        return [*head, *(row for row, _ in rows)]
+    rows.sort(key=lambda found: SEVERITY.index(found[1]))
+    shown, used = 0, 0
+    while shown < len(rows) and (used := used + len(rows[shown][0].encode()) + 1) <= limit:
+        shown += 1
+    rest = Counter(outcome for _, outcome in rows[shown:])
+    left = ", ".join(f"{rest[o]} {cell(o)}" for o in SEVERITY if rest[o])
+    return [*head, *(row for row, _ in rows[:shown]), "", f"Left out here, in the full report: {left}."]
+
+
+def _row(result: Result, context: Context) -> str:
+    planned, outcome, known = result.planned, result.verdict.outcome, entry(result.planned)
+    took = finite(result.record.seconds) if result.record else None
+    green = outcome in (Outcome.PASS, Outcome.NOT_APPLICABLE)
+    waiver = None if green else waivers.of(context.waivers, planned.case, planned.variant)
+    accepted = f" ({waiver.owner} accepts it until {waiver.until}: {waiver.reason})" if waiver else ""
+    row = (
+        f"{SIGNS[outcome]} {cell(outcome)}",
+        cell(known.clause) if known else "",
+        cell(planned.case, 100),
+        cell(planned.variant, 40),
+        cell(result.verdict.reason) + cell(accepted),
+        "" if took is None else f"{took:.1f}",
+    )
+    return f"| {' | '.join(row)} |"
