@@ -1,5 +1,7 @@
 """All that knows pytest: collecting variants, running them in a session, and projecting verdicts."""
 
+from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +12,7 @@ from assay.errors import AssayError, LabError, UsageError
 from assay.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
-    from assay.campaign import Planned
+    from assay.campaign import Campaign, Planned
     from assay.session import Session
 
 SESSION = pytest.StashKey["Session"]()
@@ -124,46 +126,126 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     except AssayError as error:
         pytest.exit(str(error), returncode=4)
     pyfuncitem.user_properties += [("scas_verdict", verdict.outcome.value), ("scas_reason", verdict.reason)]
-    _tell_allure(pyfuncitem, session, planned)
+    if pyfuncitem.config.getoption("allure_report_dir", None):
+        _tell_allure(session.campaign, planned, verdict)
     _project(verdict)
     return True
 
 
+class Undecided(Exception):  # noqa: N818 - INCONCLUSIVE is no error, and ERROR is none of the product
+    """What says nothing about the product; neither a failure nor a success to whoever reads outcomes."""
+
+
 def _project(verdict: Verdict) -> None:
-    text = f"{verdict.outcome}: {verdict.reason}"
+    from assay.reports.common import one_line
+
+    text = one_line(f"{verdict.outcome}: {verdict.reason}", 2000)
     if verdict.refs:
-        text += f" [{', '.join(verdict.refs)}]"
+        text += f" [{one_line(', '.join(verdict.refs[:50]))}]"
     if verdict.outcome is Outcome.NOT_APPLICABLE:
         pytest.skip(text)
-    if verdict.outcome is not Outcome.PASS:
+    if verdict.outcome is Outcome.FAIL:
         pytest.fail(text, pytrace=False)
+    if verdict.outcome is not Outcome.PASS:
+        raise Undecided(text)
 
 
-def _tell_allure(item: pytest.Function, session: "Session", planned: "Planned") -> None:
-    """Titles, labels and captures for allure-pytest, where it was asked for results."""
-    if not item.config.getoption("allure_report_dir", None):
-        return
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What was not decided is told in its own words, without our call stack."""
+    report = yield
+    if call.excinfo is not None and isinstance(call.excinfo.value, Undecided):
+        report.longrepr = str(call.excinfo.value)
+    return report
+
+
+# --- Allure -------------------------------------------------------------------------------------------------
+
+MEDIA = {".pcapng": "application/vnd.tcpdump.pcap", ".json": "application/json", ".log": "text/plain"}
+CATEGORIES = [
+    {"name": "FAIL: a criterion is violated", "matchedStatuses": ["failed"]},
+    {
+        "name": "INCONCLUSIVE: nothing can be said",
+        "matchedStatuses": ["broken"],
+        "messageRegex": "(?s).*INCONCLUSIVE.*",
+    },
+    {"name": "ERROR: the harness or the lab went wrong", "matchedStatuses": ["broken"]},
+    {"name": "NOT_APPLICABLE: a declaration says so", "matchedStatuses": ["skipped"]},
+]
+"""How Allure groups what is not passed; the first that fits counts."""
+
+
+def _tell_allure(campaign: "Campaign", planned: "Planned", verdict: Verdict) -> None:
+    """Title, labels, steps and evidence of a variant; the last step is the verdict, which ends the test."""
     import allure
 
     from assay import catalogue
+    from assay.reports.common import at, one_line
+    from assay.reports.sequence import controls
 
     spec, case = catalogue.find(planned.case, planned.spec)
-    allure.dynamic.title(f"{case.id}/{planned.variant}: {case.title}")
+    variant = case.variant(planned.variant)
+    record = campaign.read(planned) if planned.decided is None else None
+    allure.dynamic.title(f"{case.id}/{variant.name}: {case.title}")
     allure.dynamic.description(case.requirement)
-    allure.dynamic.label("suite", spec.spec)
-    allure.dynamic.label("clause", case.clause)
     allure.dynamic.severity(
         {"low": "minor", "medium": "normal", "high": "critical"}.get(case.severity, "blocker")
     )
-    folder = session.campaign.folder(planned)
-    for path in sorted(folder.glob("*.pcapng")):
-        allure.attach.file(path, path.name, "application/vnd.tcpdump.pcap", extension="pcapng")
+    labels = {
+        "parentSuite": "3GPP SCAS",
+        "suite": spec.spec,
+        "subSuite": case.id,
+        "clause": case.clause,
+        "spec": planned.spec,
+        "case": planned.case,
+        "variant": planned.variant,
+        "target": planned.target,
+        "verdict": verdict.outcome.value,
+        "rules": at(campaign.header, "rules", "digest") or "unknown",
+    }
+    for name, value in labels.items():
+        allure.dynamic.label(name, value)
+    allure.dynamic.label("interface", *case.interfaces)
+    for name in (*record.evidence, "record.json") if record else ():
+        path = campaign.folder(planned) / Path(name).name
+        if path.is_file():
+            media = MEDIA.get(path.suffix, "application/octet-stream")
+            allure.attach.file(path, path.name, media, extension=path.suffix[1:])
+    for text in variant.steps if record else ():
+        with suppress(pytest.skip.Exception), allure.step(text):
+            if verdict.outcome not in (Outcome.PASS, Outcome.FAIL):
+                pytest.skip("not known to have been done")
+    for control in controls(record.attempts) if record else ():
+        with suppress(Undecided), allure.step(f"Control: {one_line(control.what)}"):
+            if not control.worked:
+                raise Undecided(one_line(control.saw))
+    with allure.step(one_line(f"Judged: {verdict.outcome}: {verdict.reason}")):
+        _project(verdict)
+
+
+def _close_allure(folder: Path, campaign: "Campaign") -> None:
+    """Beside Allure's results: what the campaign is, and how many variants ended how, or were not run."""
+    import json
+
+    from assay.reports import Context, export
+
+    facts = export.of(campaign, Context()).facts
+    lines = [
+        f"{name}={json.dumps(value)[1:-1]}\n" for name, value in facts.items()
+    ]  # ASCII, as Java wants it
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "environment.properties").write_text("".join(lines), "ascii")
+    (folder / "categories.json").write_text(json.dumps(CATEGORIES, indent=1), "utf-8")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     ours = session.config.stash.get(SESSION, None)
     if ours is not None:
         ours.close()
+        if folder := session.config.getoption("allure_report_dir", None):
+            _close_allure(Path(folder), ours.campaign)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -4,7 +4,7 @@
 2. Each seeded fault fails its own test case; what else it fails is listed here, and nothing more.
 3. A product that is mute, dies midway, answers garbage, floods or is slow never passes.
 4. A record judged again, in a process that has no protocol library, gives the same verdict.
-5. The same product under another vendor's name gets the same verdicts.
+5. The same product under another vendor's name gets the same verdicts, in every export as well.
 6. A product that is odd and not insecure (one lost association, a late answer, a chat) never fails.
 7. Side by side or one after the other, forwards or backwards: the same verdicts for the same reasons.
 """
@@ -19,8 +19,11 @@ from pathlib import Path
 
 import pytest
 from products import Verdicts, assay, backwards, emulated, verdicts
+from readback import READERS
 
 from assay import catalogue, suites
+from assay.campaign import Campaign
+from assay.reports import encoded
 from drivers.emulated import faults
 
 pytestmark = pytest.mark.timeout(1500)
@@ -205,6 +208,18 @@ def test_another_vendors_name_changes_nothing(runs: Runs, fault: str) -> None:
     records = [path.read_text() for path in theirs.campaign.glob("records/**/record.json")]
     assert len(records) == len(VARIANTS)
     assert not any("Someone Else" in record or "Another AMF" in record for record in records)
+
+
+@pytest.mark.parametrize("fault", ["", RENAMED_FAULT])
+@pytest.mark.parametrize("name", READERS)
+def test_another_vendors_name_changes_nothing_in_an_export(runs: Runs, fault: str, name: str) -> None:
+    both = runs(fault or CONFORMING), runs(f"{RENAMED}-{fault}" if fault else RENAMED)
+    texts = [encoded(Campaign.open(run.campaign), name).decode() for run in both]
+    ours, theirs = (set(READERS[name](text)) for text in texts)
+    assert ours == theirs
+    assert {(key[1:3], verdict) for key, verdict, _ in theirs} == set(both[1].verdicts.items())
+    assert "Another AMF" in texts[1]
+    assert "Another AMF" not in texts[0]
 
 
 def test_neither_company_nor_order_changes_a_verdict(runs: Runs) -> None:

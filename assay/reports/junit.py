@@ -5,108 +5,69 @@ own `type`. A CI gates on the exit code of assay, which is not 0 for a campaign 
 viewers do not count what was skipped.
 """
 
-import re
 from collections import Counter
 from itertools import groupby
 from xml.etree import ElementTree as Xml
 
-from assay.campaign import Campaign, Result
-from assay.reports.common import (
-    JUDGE,
-    banner,
-    counts,
-    entry,
-    faults,
-    finite,
-    identity,
-    one_line,
-    product,
-    shown,
-    spec_name,
-)
+from assay.campaign import Campaign
+from assay.reports import export
+from assay.reports.common import Context, spec_name
+from assay.reports.export import VERDICTS, Row, accepted
 from assay.verdict import Outcome
 
-ELEMENTS = {
-    Outcome.FAIL: "failure",
-    Outcome.INCONCLUSIVE: "error",
-    Outcome.ERROR: "error",
-    Outcome.NOT_APPLICABLE: "skipped",
-    Outcome.NOT_RUN: "skipped",
-}
-INVALID = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
-
-def legal(text: object, limit: int = 2000) -> str:
-    """Text without the characters that XML 1.0 has no place for; the other odd ones made visible."""
-    return one_line(INVALID.sub("", str(text)), limit)
-
-
-def seconds(result: Result) -> float:
-    """How long a variant took; 0 where it was not run or its record says nonsense."""
-    took = finite(result.record.seconds) if result.record else None
-    return max(took or 0.0, 0.0)
-
-
-def render(campaign: Campaign) -> str:
+def render(campaign: Campaign, context: Context) -> str:
     """One test suite a specification, one test case a variant; details in the properties of the suite."""
-    results = list(campaign.results())
-    properties = {
-        "campaign": identity(campaign),
-        "product": product(campaign),
-        "created": campaign.header.get("created", ""),
-        "harness": campaign.header.get("harness", ""),
-        "judged_by": JUDGE,
-    }
-    if demonstration := banner(faults(campaign, results)):
-        properties["demonstration"] = demonstration
-    root = Xml.Element("testsuites", {"name": "assay", **_totals(results)})
-    for key, group in groupby(sorted(results, key=lambda r: r.planned.spec), key=lambda r: r.planned.spec):
+    whole = export.of(campaign, context)
+    root = Xml.Element("testsuites", {"name": "assay", **_totals(list(whole.rows))})
+    for spec, group in groupby(sorted(whole.rows, key=lambda r: r.spec), key=lambda r: r.spec):
         mine = list(group)
-        suite = Xml.SubElement(root, "testsuite", {"name": legal(spec_name(key)), **_totals(mine)})
-        suite.set("skipped", str(sum(ELEMENTS.get(r.verdict.outcome) == "skipped" for r in mine)))
-        if started := min((r.record.started for r in mine if r.record), default=""):
-            suite.set("timestamp", legal(started, 40))
+        suite = Xml.SubElement(root, "testsuite", {"name": spec_name(spec), **_totals(mine)})
+        suite.set("skipped", str(sum(VERDICTS[row.verdict].junit == "skipped" for row in mine)))
+        if started := min((row.started for row in mine if row.started), default=""):
+            suite.set("timestamp", started)
         held = Xml.SubElement(suite, "properties")
-        per_outcome = {f"verdicts.{o.value}": str(n) for o, n in counts(mine).items()}
-        for name, value in {**properties, **per_outcome}.items():
-            Xml.SubElement(held, "property", name=name, value=legal(value))
-        for result in mine:
-            _case(suite, result)
+        here = Counter(row.verdict for row in mine)
+        for name, value in {**whole.facts, **{f"verdicts.{o.value}": str(here[o]) for o in Outcome}}.items():
+            Xml.SubElement(held, "property", name=name, value=value)
+        for row in mine:
+            _case(suite, row)
     Xml.indent(root, " ")
-    text = Xml.tostring(root, encoding="unicode")
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{Xml.tostring(root, encoding="unicode")}\n'
 
 
-def _totals(results: list[Result]) -> dict[str, str]:
-    kinds = Counter(ELEMENTS.get(r.verdict.outcome, "") for r in results)
+def _seconds(row: Row) -> float:
+    return max(row.seconds or 0.0, 0.0)
+
+
+def _totals(rows: list[Row]) -> dict[str, str]:
+    kinds = Counter(VERDICTS[row.verdict].junit for row in rows)
     return {
-        "tests": str(len(results)),
+        "tests": str(len(rows)),
         "failures": str(kinds["failure"]),
         "errors": str(kinds["error"]),
-        "time": f"{sum(map(seconds, results)):.3f}",
+        "time": f"{sum(map(_seconds, rows)):.3f}",
     }
 
 
-def _case(suite: Xml.Element, result: Result) -> None:
-    planned, verdict = result.planned, result.verdict
+def _case(suite: Xml.Element, row: Row) -> None:
     test = Xml.SubElement(
         suite,
         "testcase",
-        name=legal(f"{planned.case}/{planned.variant} [{planned.target}]"),
-        classname=legal(f"{planned.spec}.{planned.slug}"),
-        time=f"{seconds(result):.3f}",
+        name=f"{row.case}/{row.variant} [{row.target}]",
+        classname=row.control,
+        time=f"{_seconds(row):.3f}",
     )
-    element = ELEMENTS.get(verdict.outcome)
+    element = VERDICTS[row.verdict].junit
     if element is not None:
-        message = legal(f"{verdict.outcome.value}: {verdict.reason}")
-        detail = Xml.SubElement(test, element, type=verdict.outcome.value, message=message)
-        detail.text = ", ".join(legal(ref, 200) for ref in verdict.refs[:50]) or None
-    known = entry(planned)
-    lines = [f"verdict: {verdict.outcome.value}", f"reason: {legal(verdict.reason)}"]
-    if known is not None:
-        lines.insert(0, f"clause {known.clause}: {shown(known.title)}")
-    if result.record is not None:
-        lines += [
-            f"sha256 {legal(d, 64)}  {legal(n, 200)}" for n, d in sorted(result.record.evidence.items())
-        ]
+        message = f"{row.verdict.value}: {row.reason}"
+        detail = Xml.SubElement(test, element, type=row.verdict.value, message=message)
+        detail.text = ", ".join(row.refs) or None
+    lines = [
+        *([f"clause {row.entry.clause}: {row.entry.title}"] if row.entry else []),
+        f"verdict: {row.verdict.value}",
+        f"reason: {row.reason}",
+        *([f"waiver, which changes no verdict: {accepted(row.waiver)}"] if row.waiver else []),
+        *(f"sha256 {file.sha256}  {file.name}" for file in row.files),
+    ]
     Xml.SubElement(test, "system-out").text = "\n".join(lines)
