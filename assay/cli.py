@@ -3,12 +3,15 @@
 import json
 import sys
 from collections import Counter
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from assay.commands import evidence
+from assay.commands import history as over_time
+from assay.commands import results as results_
 from assay.errors import AssayError, LabError, UsageError
 from assay.terminal import coloured, plain
 from assay.verdict import Outcome, worst
@@ -62,6 +65,9 @@ for command in (evidence.seal, evidence.stamp, evidence.verify, evidence.redact,
     type=click.IntRange(1, 256),
     help="How many variants may run side by side (default: the profile's; 1: one after the other).",
 )
+@click.option(
+    "--baseline", type=EXISTING, help="YAML of known verdicts: only what is new breaks (assay check)."
+)
 def run(
     profile: Path,
     specs: tuple[str, ...],
@@ -70,12 +76,14 @@ def run(
     faults: tuple[str, ...],
     resume: bool,
     overlap: int | None,
+    baseline: Path | None,
 ) -> int:
     """Run test cases against the product of PROFILE and judge what was recorded.
 
     Exit code: 0 all passed or not applicable, 1 a FAIL, 2 nothing failed but something is inconclusive, in
-    error or not run, 4 usage or profile.
+    error or not run, 4 usage or profile; with --baseline those of `assay check`.
     """
+    from assay import baseline as known
     from assay import plan, suites
     from assay import profile as profiles
     from assay.campaign import Campaign, fresh_folder
@@ -83,6 +91,7 @@ def run(
 
     if resume and out is None:
         raise UsageError("--resume needs --out FOLDER: the campaign to continue")
+    expected = known.load(baseline) if baseline else None
     out = out or fresh_folder()
     planned = Campaign.open(out).plan if resume else plan.make(profiles.load(profile), specs, cases)
     nodes = []
@@ -98,11 +107,15 @@ def run(
     from assay import reports
 
     page = out / "report.html"
-    page.write_text(reports.render(Campaign.open(out), "html"), "utf-8")
+    page.write_bytes(reports.encoded(Campaign.open(out), "html"))
     click.echo(f"report: {page}")
     if stopped:
         click.echo(f"stopped early; continue with: assay run {profile} --out {out} --resume")
-    return stopped if stopped == 4 else code
+    if stopped == 4:
+        return stopped
+    if expected is None:
+        return code
+    return results_.against(Campaign.open(out), expected)
 
 
 def table(campaign: "Campaign") -> int:
@@ -156,18 +169,30 @@ def judge(campaign: Path, as_json: bool) -> int:
 
 @main.command()
 @click.argument("campaign", type=EXISTING)
-@click.option("--format", "kind", type=click.Choice(["html", "json", "junit", "md"]), required=True)
+@click.option(
+    "--format", "kind", required=True, help="html, pdf, json, junit, md, ...; another word names all."
+)
 @click.option("--out", type=EXISTING, help="File to write (default: standard output).")
-def report(campaign: Path, kind: str, out: Path | None) -> None:
+@click.option("--order", type=EXISTING, help="YAML: laboratory, customer, roles, ... (ISO/IEC 17025).")
+@click.option("--waivers", type=EXISTING, help="YAML: what an operator accepts until when; only shown.")
+def report(campaign: Path, kind: str, out: Path | None, order: Path | None, waivers: Path | None) -> None:
     """Write a report of a CAMPAIGN."""
     from assay import reports
+    from assay import waivers as accepted
     from assay.campaign import Campaign
+    from assay.reports import order as orders
 
-    text = reports.render(Campaign.open(campaign), kind)
+    opened = Campaign.open(campaign)
+    context = reports.Context(
+        waivers=accepted.load(waivers, date.today()) if waivers else (),
+        order=orders.load(order) if order else None,
+        seals=reports.seals(opened),
+    )
+    whole = reports.encoded(opened, kind, context)
     if out is None:
-        click.echo(text, nl=False)
+        sys.stdout.buffer.write(whole)
     else:
-        out.write_text(text, "utf-8")
+        out.write_bytes(whole)
 
 
 @main.command("list")
@@ -224,3 +249,7 @@ def doctor(profile: Path) -> int:
         mark = click.style(word.ljust(7), fg=colour)
         click.echo(f"{mark}  {plain(finding.text)}")
     return 2 if bad else 0
+
+
+for command in (*results_.COMMANDS, *over_time.COMMANDS):
+    main.add_command(command)

@@ -5,8 +5,11 @@
 
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+COMMENT = 1  # code of an option
+INTERFACE, PACKET = 1, 6  # types of a block: description of an interface, enhanced packet
 
 
 def pad(data: bytes) -> bytes:
@@ -33,13 +36,13 @@ def section(comment: str) -> bytes:
 
 def interface_block(link: int, name: str, description: str) -> bytes:
     options = [(2, text_octets(name)), (3, text_octets(description)), (9, b"\x06")]
-    return block(1, struct.pack("<HHI", link, 0, 0), options)
+    return block(INTERFACE, struct.pack("<HHI", link, 0, 0), options)
 
 
 def packet_block(interface: int, at: float, data: bytes, options: Iterable[tuple[int, bytes]]) -> bytes:
     high, low = divmod(round(at * 1_000_000), 1 << 32)
     body = struct.pack("<IIIII", interface, high, low, len(data), len(data)) + pad(data)
-    return block(6, body, options)
+    return block(PACKET, body, options)
 
 
 def replace_file(path: Path, blocks: Iterable[bytes]) -> None:
@@ -53,3 +56,45 @@ def replace_file(path: Path, blocks: Iterable[bytes]) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+# --- reading what was written here ------------------------------------------------------------------------
+
+
+def blocks(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The blocks of a file of ours, each with its type and whole; ValueError for one that is cut short."""
+    at = 0
+    while at < len(data):
+        if at + 12 > len(data):
+            raise ValueError(f"half a block of a capture at octet {at}")
+        kind, size = struct.unpack_from("<II", data, at)
+        if size < 12 or size % 4 or at + size > len(data):
+            raise ValueError(f"no block of a capture at octet {at}")
+        yield kind, data[at : at + size]
+        at += size
+
+
+def packet(whole: bytes) -> tuple[int, bytes, list[tuple[int, bytes]]]:
+    """The interface, the octets and the options of a packet block; ValueError for one that is cut short."""
+    if len(whole) < 32:
+        raise ValueError("a packet block is cut short")
+    interface, size = struct.unpack_from("<I", whole, 8)[0], struct.unpack_from("<I", whole, 20)[0]
+    at, end = 28 + size + -size % 4, len(whole) - 4
+    if at > end:
+        raise ValueError("a packet block is cut short")
+    options = []
+    while at + 4 <= end:
+        code, length = struct.unpack_from("<HH", whole, at)
+        if code == 0:
+            break
+        if at + 4 + length > end:
+            raise ValueError("an option of a packet block is cut short")
+        options.append((code, whole[at + 4 : at + 4 + length]))
+        at += 4 + length + -length % 4
+    return interface, whole[28 : 28 + size], options
+
+
+def commented(whole: bytes, comment: str) -> bytes:
+    """A packet block with a comment before its other options."""
+    _, data, options = packet(whole)
+    return block(PACKET, whole[8:28] + pad(data), [(COMMENT, text_octets(comment)), *options])

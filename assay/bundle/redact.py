@@ -22,6 +22,7 @@ from assay.bundle.verify import Findings, contents
 from assay.campaign import MAX_RECORD, Campaign
 from assay.errors import UsageError
 from assay.files import MAX_FILE, Bundle, Damaged, Entry, canonical, exact, manifest, strict
+from drivers import pcapng
 
 DISCLOSURES = "assay-disclosures-1"
 KEYS, WIRE, LOG = "nas-keys.json", "wire.pcapng", "product.log"
@@ -279,14 +280,10 @@ def _escaped(key: str) -> str:
 
 
 def _blocks(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """The blocks of a pcapng file of ours, whole."""
-    at = 0
-    while at < len(data):
-        kind, size = struct.unpack_from("<II", data, at)
-        if size < 12 or size % 4 or at + size > len(data):
-            raise Damaged(f"no block of a capture at octet {at}")
-        yield kind, data[at : at + size]
-        at += size
+    try:
+        yield from pcapng.blocks(data)
+    except ValueError as error:
+        raise Damaged(str(error)) from error
 
 
 def _packets(data: bytes) -> Iterator[bytes]:
