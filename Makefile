@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
-.PHONY: install demo test check bench lock schema clean
+.PHONY: install demo test check gates bench lock schema clean
 
 install: .venv/dev
 
@@ -18,6 +18,18 @@ check: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# What judges our exports: schemas and validators of others, apart from what we run with.
+gates: .venv-gates/done tests/node_modules/.package-lock.json
+
+.venv-gates/done: requirements-gates.lock
+	test -x .venv-gates/bin/python || $(PYTHON) -m venv .venv-gates
+	.venv-gates/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements-gates.lock
+	touch $@
+
+tests/node_modules/.package-lock.json: tests/package-lock.json
+	npm ci --prefix tests --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch $@
 
 bench: .venv/dev
 	$(BIN)/python -m pytest tests/bench --benchmark-only
@@ -42,11 +54,15 @@ lock:
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --generate-hashes \
 		--no-emit-index-url pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --generate-hashes \
-		--no-emit-index-url --extra dev --extra host pyproject.toml -o requirements-dev.lock
+		--no-emit-index-url --extra dev --extra host --extra pdf --extra store pyproject.toml -o requirements-dev.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --generate-hashes \
+		--no-emit-index-url --group pyproject.toml:gates -o requirements-gates.lock
 
 schema:
+	$(BIN)/python -c "import json; from assay.reports.order import schema; print(json.dumps(schema(), indent=1))" \
+		> docs/order.schema.json
 	$(BIN)/python -c "import json; from assay.profile import schema; print(json.dumps(schema(), indent=1))" \
 		> profiles/profile.schema.json
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-gates tests/node_modules
