@@ -1,12 +1,12 @@
 """Campaigns by hand, for tests of what is done with verdicts over time."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import click.testing
 
-from assay.campaign import Campaign, Planned, Record
+from assay.campaign import Attempt, Campaign, Planned, Record, Result
 from assay.cli import main
 from assay.verdict import Outcome, Verdict
 
@@ -37,7 +37,7 @@ def campaign(
         plan.append(Planned(SPEC, case, case, variant, "amf", decided))
         if decided is None and verdict.outcome is not Outcome.NOT_RUN:
             conditions = {"in_force": dict(in_force or {}), "faults": list(faults)}
-            # a problem is handed on by the judge as it is, whatever its outcome
+            # judged by conftest.told_records
             records.append((plan[-1], verdict, conditions))
     header = {
         "created": created,
@@ -49,9 +49,27 @@ def campaign(
     made = Campaign.create(path, header, tuple(plan))
     for planned, verdict, conditions in records:
         names = (planned.spec, planned.case, planned.variant, planned.target)
-        record = Record(*names, created, 1.5, "0.1.0", (), verdict, {}, conditions)
+        attempt = Attempt({"told": verdict.outcome.value, "reason": verdict.reason})
+        record = Record(*names, created, 1.5, "0.1.0", (attempt,), None, {}, conditions)
         made.write(planned, record)
     return Campaign.open(path)
+
+
+class Told(Campaign):
+    """A campaign of any size whose verdicts a test tells: it has no records."""
+
+    verdicts: Mapping[Planned, Verdict]
+
+    @classmethod
+    def by(cls, path: Path, header: Mapping[str, Any], verdicts: Mapping[Planned, Verdict]) -> "Told":
+        """Start one in an empty folder."""
+        made = cls.create(path, header, tuple(verdicts))
+        assert isinstance(made, Told)
+        made.verdicts = verdicts
+        return made
+
+    def results(self) -> Iterator[Result]:
+        return (Result(planned, self.verdicts[planned]) for planned in self.plan)
 
 
 def command(*arguments: str | Path, **environment: str) -> click.testing.Result:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import axe_playwright_python
 import pytest
+from campaigns import Told
 from playwright.sync_api import Browser, Page, sync_playwright
 from test_reports import CASE, EXPECTED, HOSTILE, SPEC, make, write
 
 from assay import catalogue
-from assay.campaign import Campaign, Planned
+from assay.campaign import Planned
 from assay.reports import Context
 from assay.verdict import Outcome, Verdict
 from assay.waivers import Waiver
@@ -113,34 +114,28 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     return write(make(tmp_path_factory.mktemp("six") / "c"), "html", Context(waivers=(waiver,)))
 
 
-def many(path: Path, number: int) -> Campaign:
-    """A campaign of any size whose verdicts stand in its plan."""
+def many(path: Path, number: int) -> Told:
+    """A campaign of any size over the variants of the whole catalogue."""
     kinds = [o for o in Outcome if o is not Outcome.NOT_RUN]
     every = ((spec, case, variant) for spec, case in catalogue.everything() for variant in case.variants)
     known = list(every)
-    plan = tuple(
-        Planned(
-            spec.key,
-            case.id,
-            case.slug,
-            variant.name,
-            f"nf{n // len(known)}",
-            Verdict(kinds[n % len(kinds)], f"reason {n}"),
-        )
-        for n in range(number)
-        for spec, case, variant in [known[n % len(known)]]
-    )
-    return Campaign.create(path, {}, plan)
+    verdicts = {}
+    for n in range(number):
+        spec, case, variant = known[n % len(known)]
+        planned = Planned(spec.key, case.id, case.slug, variant.name, f"nf{n // len(known)}")
+        verdicts[planned] = Verdict(kinds[n % len(kinds)], f"reason {n}")
+    return Told.by(path, {}, verdicts)
 
 
 # --- filters ----------------------------------------------------------------------------------------------
 
 
 def test_filters_by_verdict_severity_interface_and_text(show: Callable[..., Opened], tmp_path: Path) -> None:
-    opened = show(write(many(tmp_path / "c", 400), "html"))
+    campaign = many(tmp_path / "c", 400)
+    opened = show(write(campaign, "html"))
     page = opened.page
     entry = {(spec.key, case.id): case for spec, case in catalogue.everything()}
-    planned = [(p, entry[p.spec, p.case]) for p in Campaign.open(tmp_path / "c").plan]
+    planned = [(p, entry[p.spec, p.case]) for p in campaign.plan]
 
     page.get_by_role("checkbox", name="FAIL").check()
     page.get_by_role("checkbox", name="INCONCLUSIVE").check()
@@ -154,8 +149,7 @@ def test_filters_by_verdict_severity_interface_and_text(show: Callable[..., Open
     wanted = [
         p
         for p, case in planned
-        if p.decided
-        and p.decided.outcome in ("FAIL", "INCONCLUSIVE")
+        if campaign.verdicts[p].outcome in ("FAIL", "INCONCLUSIVE")
         and case.severity == "critical"
         and "n2" in case.interfaces
     ]

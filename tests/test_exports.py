@@ -14,6 +14,7 @@ from typing import Any
 
 import gates
 import pytest
+from campaigns import Told
 from readback import READERS, Key
 from securesystemslib.signer import CryptoSigner
 from test_reports import CASE, HOSTILE, SPEC, make
@@ -64,16 +65,16 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
     """Each variant of the whole catalogue on two targets, with one outcome after the other."""
     outcomes = cycle(Outcome)
-    plan = tuple(
-        Planned(spec.key, case.id, case.slug, variant, target, Verdict(next(outcomes), "said by the test"))
+    verdicts = {
+        Planned(spec.key, case.id, case.slug, variant, target): Verdict(next(outcomes), "said by the test")
         for spec, case in catalogue.everything()
         for variant in [v.name for v in case.variants] or ["A"]
         for target in ("nf-1", "nf 2")
-    )
-    assert any(" " in planned.case for planned in plan)
-    assert len(plan) > 400
+    }
+    assert any(" " in planned.case for planned in verdicts)
+    assert len(verdicts) > 400
     header = {"created": "2026-02-03T10:20:30+00:00", "rules": {"digest": "5" * 64}, "faults": ["smc-null"]}
-    return Campaign.create(tmp_path_factory.mktemp("everything") / "c", header, plan)
+    return Told.by(tmp_path_factory.mktemp("everything") / "c", header, verdicts)
 
 
 # --- the table of verdicts --------------------------------------------------------------------------------
@@ -445,13 +446,13 @@ def test_trestle_takes_what_a_hostile_product_says(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", CHECKED)
 def test_a_header_that_holds_nothing(tmp_path: Path, name: str) -> None:
-    plans = (
-        (),
-        (Planned(SPEC, CASE, CASE, "A", "amf", Verdict(Outcome.NOT_APPLICABLE, "declared so")),),
-        (Planned("ts_99_999", "TC OLD 1", "TC_OLD", "A B", "9 x", Verdict(Outcome.FAIL, "")),),
+    plans: tuple[dict[Planned, Verdict], ...] = (
+        {},
+        {Planned(SPEC, CASE, CASE, "A", "amf"): Verdict(Outcome.NOT_APPLICABLE, "declared so")},
+        {Planned("ts_99_999", "TC OLD 1", "TC_OLD", "A B", "9 x"): Verdict(Outcome.FAIL, "")},
     )
-    for number, plan in enumerate(plans):
-        campaign = Campaign.create(tmp_path / str(number), {"created": "yesterday", "profile": []}, plan)
+    for number, verdicts in enumerate(plans):
+        campaign = Told.by(tmp_path / str(number), {"created": "yesterday", "profile": []}, verdicts)
         text = text_of(campaign, name)
         assert gates.complaints(name, text) == []
         if name in READERS:
