@@ -11,7 +11,7 @@ from pathlib import Path
 import axe_playwright_python
 import pytest
 from campaigns import Told
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from test_reports import CASE, EXPECTED, HOSTILE, SPEC, make, write
 
 from assay import catalogue
@@ -157,7 +157,7 @@ def test_filters_by_verdict_severity_interface_and_text(show: Callable[..., Open
     page.locator("#filter [name=spec]").select_option(SPEC)
     assert len(opened.rows()) == len([p for p in wanted if p.spec == SPEC])
     page.get_by_role("button", name="Clear").click()
-    page.wait_for_function("document.getElementById('shown').textContent.startsWith('All 400')")
+    expect(page.locator("#shown")).to_have_text(re.compile("^All 400"))
     assert len(opened.rows()) == 400
     page.locator("#filter [name=text]").fill("REASON 39")
     assert len(opened.rows()) == 11  # 39, 390 to 399
@@ -176,7 +176,7 @@ def test_the_address_keeps_the_filters(show: Callable[..., Opened], report: str)
     assert again.page.locator("#filter [name=text]").input_value() == "accept"
     assert again.rows() == opened.rows() == ["FAIL"]
     again.page.goto(again.page.url.partition("#")[0] + f"#{SPEC}-{CASE}-A")  # what the filter hides
-    again.page.wait_for_function("!document.querySelector('section.variant[hidden]')")
+    expect(again.page.locator("section.variant[hidden]")).to_have_count(0)
     assert len(again.rows()) == len(EXPECTED)
 
 
@@ -337,7 +337,7 @@ def shape(opened: Opened) -> list[object]:
     page.get_by_role("checkbox", name="FAIL").check()  # now the script has made the rows
     page.evaluate(OPEN_ALL)
     page.get_by_role("button", name="Clear").click()
-    page.wait_for_function("document.getElementById('shown').textContent.startsWith('All')")
+    expect(page.locator("#shown")).to_have_text(re.compile("^All"))
     return [*found, page.evaluate(asked), page.evaluate("Object.keys(window).length")]
 
 
