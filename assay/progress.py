@@ -46,13 +46,7 @@ class Progress:
 
 
 def run_pytest(
-    nodes: list[str],
-    profile: Path,
-    out: Path,
-    faults: tuple[str, ...],
-    resume: bool,
-    overlap: int | None,
-    allowed: tuple[str, ...] = (),
+    nodes: list[str], profile: Path, out: Path, faults: tuple[str, ...], resume: bool, overlap: int | None
 ) -> int:
     """Run these node ids; 0 when the run came to its end, else pytest's exit code."""
     import testsuites
@@ -72,7 +66,6 @@ def run_pytest(
         *(f"--fault={fault}" for fault in faults),
         *(["--resume"] if resume else []),
         *([f"--overlap={overlap}"] if overlap else []),
-        *(f"--allow={one}" for one in allowed),
         *nodes,
     ]
     code = int(pytest.main(arguments, plugins=[Progress(len(nodes))]))
