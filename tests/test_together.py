@@ -13,7 +13,7 @@ from assay.evidence import Flow, Stopped, Switchboard, Trace
 from assay.pulse import Pulse
 from assay.session import certain
 from assay.together import Together
-from assay.verdict import Outcome, Verdict
+from assay.verdict import failed
 from drivers.sbi import END_HEADERS, HEADERS, frame
 
 FLOW = Flow("tcp", ("127.0.0.1", 7777), ("127.0.0.1", 40000), bench_opened=False)
@@ -123,10 +123,11 @@ def test_what_belongs_to_no_ue_is_seen_in_every_lane_and_a_lane_that_left_sees_n
 
 def record(**conditions: Any) -> Record:
     told = {"late_s": 0.0, "timers": {"answer_s": 3.0}, **conditions}
-    return Record("ts_33_512", "C", "A", "amf", "", 1.0, "", (), Verdict(Outcome.FAIL, "seen"), {}, told)
+    return Record("ts_33_512", "C", "A", "amf", "", 1.0, "", (), conditions=told)
 
 
-def test_a_fail_while_the_bench_was_late_is_not_certain() -> None:
+def test_a_fail_while_the_bench_was_late_is_not_certain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("assay.session.judge", lambda record: failed("seen"))
     assert certain(record())
     assert certain(record(late_s=0.3))
     assert not certain(record(late_s=0.31))
