@@ -54,15 +54,16 @@ lock:
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --generate-hashes \
 		--no-emit-index-url pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --generate-hashes \
-		--no-emit-index-url --extra dev --extra host --extra pdf --extra store pyproject.toml -o requirements-dev.lock
+		--no-emit-index-url --extra dev --extra pdf --extra store pyproject.toml -o requirements-dev.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --generate-hashes \
 		--no-emit-index-url --group pyproject.toml:gates -o requirements-gates.lock
 
-schema:
+schema: .venv/dev
 	$(BIN)/python -c "import json; from assay.reports.order import schema; print(json.dumps(schema(), indent=1))" \
 		> docs/order.schema.json
 	$(BIN)/python -c "import json; from assay.profile import schema; print(json.dumps(schema(), indent=1))" \
 		> profiles/profile.schema.json
+	$(BIN)/python -c "from assay.declaration.document import text; print(text(), end='')" > docs/declaration.md
 
 clean:
 	rm -rf .venv .venv-gates tests/node_modules

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from assay import rules, suites
+from assay import rules, statements, suites
 from assay.case import Case, from_json, to_json
 from assay.errors import UsageError
 from assay.files import MANIFEST, Bundle, Entry, Files, Folder, manifest, strict, write_atomic
@@ -99,7 +99,10 @@ def judge(record: Record) -> Verdict:
     exits = vital(record, "before", "exits"), vital(record, "after", "exits")
     if verdicts[-1].outcome is Outcome.PASS and (exits[1] or 0) > (exits[0] or 0):
         return inconclusive("all went well, but meanwhile the product's process ended by itself")
-    return verdicts[-1]
+    try:
+        return statements.weigh(verdicts[-1], bound.asks, statements.of(record.conditions))
+    except ValueError as error:
+        return Verdict(Outcome.ERROR, f"the statements in the record cannot be read: {error}")
 
 
 def vital(record: Record, when: str, what: str) -> int | None:

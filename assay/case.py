@@ -1,6 +1,7 @@
 """What a test case is made of: events that were seen, observations, and the binding to the catalogue."""
 
 import dataclasses
+import inspect
 import types
 import typing
 from collections import Counter
@@ -67,19 +68,29 @@ class Case(Generic[SeenT]):
     seen: type[SeenT]
     judge: Callable[[SeenT], Verdict]
     probe: Callable[..., SeenT]
+    asks: tuple[str, ...] = ()  # questions with yes or no that only a person can answer; all yes is good
+
+    @property
+    def bench(self) -> str:
+        """The bench that the probe wants, by the name of its first parameter: "amf" or "host"."""
+        return next(iter(inspect.signature(self.probe).parameters))
 
 
 def case(
-    case_id: str, judge: Callable[[SeenT], Verdict], variants: Iterable[str]
+    case_id: str,
+    judge: Callable[[SeenT], Verdict],
+    variants: Iterable[str],
+    asks: Iterable[str] = (),
 ) -> Callable[[Callable[..., SeenT]], Callable[..., SeenT]]:
     """Bind a probe to variants of a test case; the probe's name starts with `test_`.
 
-    A probe that serves several variants takes a parameter `variant`.
+    A probe that serves several variants takes a parameter `variant`. `asks` are precise questions that only a
+    person can answer; they are phrased so that every yes is good.
     """
 
     def bind(probe: Callable[..., SeenT]) -> Callable[..., SeenT]:
         seen = typing.get_type_hints(probe)["return"]
-        bound = Case(case_id, tuple(variants), seen, judge, probe)
+        bound = Case(case_id, tuple(variants), seen, judge, probe, tuple(asks))
         probe.scas = bound  # type: ignore[attr-defined]
         return probe
 
@@ -233,6 +244,8 @@ def from_json(kind: Any, value: Any) -> Any:
             odd = sorted(value.keys() ^ hints.keys())
             raise ValueError(f"{kind.__name__}: unknown or missing {', '.join(odd)}")
         return kind(**{name: from_json(hint, value[name]) for name, hint in hints.items()})
+    if origin is typing.Literal and value in arguments:
+        return value
     if origin is tuple and isinstance(value, list):
         if arguments[1:] == (...,):
             return tuple(from_json(arguments[0], item) for item in value)
@@ -245,6 +258,8 @@ def from_json(kind: Any, value: Any) -> Any:
                 return from_json(one, value)
             except ValueError:
                 continue
+    if origin is typing.Literal and value in arguments:
+        return value
     if kind is float and type(value) in (int, float):
         return float(value)
     if kind in (str, bool, int, types.NoneType) and type(value) is kind:

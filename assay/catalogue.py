@@ -35,6 +35,7 @@ class Variant(Model):
     isolation: Literal["ue", "association", "ausf", "product"] | None = None
     applicability: Text | None = None
     feature: Text | None = None  # key of the profile's `features` that decides the applicability
+    profile_keys: tuple[Text, ...] | None = None  # of the declaration, where it needs others than its case
     steps: tuple[Text, ...]
     passes: tuple[Text, ...] = Field(alias="pass")
     control: tuple[Text, ...] = ()

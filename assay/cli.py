@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from assay.commands import evidence
+from assay.commands import evidence, host
 from assay.commands import history as over_time
 from assay.commands import results as results_
 from assay.errors import AssayError, LabError, UsageError
@@ -51,6 +51,8 @@ def main() -> None:
 
 for command in (evidence.seal, evidence.stamp, evidence.verify, evidence.redact, evidence.disclose):
     main.add_command(command)
+for command in (host.attach, host.init):
+    main.add_command(command)
 
 
 @main.command()
@@ -66,6 +68,13 @@ for command in (evidence.seal, evidence.stamp, evidence.verify, evidence.redact,
     help="How many variants may run side by side (default: the profile's; 1: one after the other).",
 )
 @click.option(
+    "--allow",
+    "allowed",
+    multiple=True,
+    type=click.Choice(["disruptive"]),
+    help="disruptive: run what changes the product for a while, last, one at a time.",
+)
+@click.option(
     "--baseline", type=EXISTING, help="YAML of known verdicts: only what is new breaks (assay check)."
 )
 def run(
@@ -76,6 +85,7 @@ def run(
     faults: tuple[str, ...],
     resume: bool,
     overlap: int | None,
+    allowed: tuple[str, ...],
     baseline: Path | None,
 ) -> int:
     """Run test cases against the product of PROFILE and judge what was recorded.
@@ -84,7 +94,7 @@ def run(
     error or not run, 4 usage or profile; with --baseline those of `assay check`.
     """
     from assay import baseline as known
-    from assay import plan, suites
+    from assay import catalogue, plan, suites
     from assay import profile as profiles
     from assay.campaign import Campaign, fresh_folder
     from assay.progress import run_pytest
@@ -93,14 +103,21 @@ def run(
         raise UsageError("--resume needs --out FOLDER: the campaign to continue")
     expected = known.load(baseline) if baseline else None
     out = out or fresh_folder()
-    planned = Campaign.open(out).plan if resume else plan.make(profiles.load(profile), specs, cases)
+    if resume:
+        planned = Campaign.open(out).plan
+    else:
+        planned = plan.make(profiles.load(profile).with_faults(faults), specs, cases, allowed)
     nodes = []
     for one in planned:
         probe = suites.bindings(one.spec)[one.case, one.variant].probe
         file = sys.modules[probe.__module__].__file__
         nodes.append(f"{file}::{probe.__name__}[{one.variant}]")
     click.echo(f"{len(planned)} variants of {len({p.case for p in planned})} test cases, records in {out}")
-    stopped = run_pytest(nodes, profile, out, faults, resume, overlap)
+    for one in filter(plan.disruptive, planned):
+        if one.decided is None:
+            title = catalogue.find(one.case, one.spec)[1].title
+            click.echo(f"changes the product for a while, at the end: {one.case}/{one.variant} ({title})")
+    stopped = run_pytest(nodes, profile, out, faults, resume, overlap, allowed)
     if not (out / "campaign.json").exists():
         return stopped or 2
     code = table(Campaign.open(out))

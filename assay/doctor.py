@@ -3,13 +3,13 @@
 import shutil
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assay import catalogue, plan
+from assay import catalogue, doctor_host, plan
 from assay import profile as profiles
 from assay.errors import AssayError
+from assay.finding import Finding
 from assay.profile import Profile
 from assay.verdict import Outcome
 
@@ -17,26 +17,21 @@ if TYPE_CHECKING:
     from assay.lab import Lab
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at, and whether it stands in the way."""
-
-    text: str
-    bad: bool = False
-    note: bool = False  # worth knowing, in nobody's way
-
-
 def examine(path: Path) -> Iterator[Finding]:
     """Libraries, secrets, ports, the product itself, and the cases; ProfileError for a wrong profile."""
     profile = profiles.load(path)
     yield Finding(f"profile {path}: {profile.product.name} {profile.product.version}".rstrip())
-    yield from _sctp(profile)
-    for name, reference in (("k", profile.subscribers.k), ("opc", profile.subscribers.opc)):
+    if profile.subscribers is not None:
+        yield from _sctp(profile)
+    lab = profile.subscribers
+    for name, reference in (("k", lab.k), ("opc", lab.opc)) if lab is not None else ():
         try:
             profiles.secret(reference, path.parent)
             yield Finding(f"subscribers.{name}: {reference} can be read")
         except AssayError as error:
             yield Finding(str(error), bad=True)
+    if profile.declaration is not None:
+        yield from doctor_host.before(profile.declaration, path.parent)
     for name, peer in profile.peers.items():
         yield _port(f"peer {name}", peer.address, peer.port)
     tool = shutil.which("tshark")
@@ -76,8 +71,11 @@ def _product(path: Path, profile: Profile) -> Iterator[Finding]:
     lab = Lab(path, profile)
     try:
         lab.open()
-        yield Finding("the product answers on N2 (NG Setup)")
-        yield from _neighbours(profile, lab)
+        if lab.bench is not None:
+            yield Finding("the product answers on N2 (NG Setup)")
+            yield from _neighbours(profile, lab)
+        if lab.host is not None:
+            yield from doctor_host.inside(lab.host)
     except AssayError as error:
         yield Finding(str(error), bad=True)
     finally:
@@ -108,9 +106,13 @@ def _neighbours(profile: Profile, lab: "Lab") -> Iterator[Finding]:
 
 
 def _cases(profile: Profile) -> Iterator[Finding]:
-    planned = plan.make(profile)
+    planned = plan.make(profile, allowed=[plan.DISRUPTIVE])
     ready = [p for p in planned if p.decided is None]
     yield Finding(f"{len(ready)} variants of {len({p.case for p in ready})} test cases can run")
+    if count := sum(plan.disruptive(p) for p in ready):
+        yield Finding(
+            f"{count} of them change the product for a while: only with --allow disruptive", note=True
+        )
     for p in planned:
         if p.decided is not None:
             bad = p.decided.outcome is Outcome.INCONCLUSIVE

@@ -183,6 +183,40 @@ class Trace:
                 self._pause(rest)
 
 
+EVENTS = "events.jsonl"
+MAX_EVENTS = 20_000
+
+
+class Journal(Trace):
+    """What a bench did on a host and what it saw, an event a line; `hide` takes the secrets out."""
+
+    def __init__(self, hide: Callable[[Any], Any]) -> None:
+        self._hide = hide
+        super().__init__()
+
+    def note(self, received: bool, interface: str, name: str, **facts: Any) -> Event:
+        """Add an event; beyond `MAX_EVENTS` nothing more is kept and `overflow` says so."""
+        with self._changed:
+            if len(self._events) >= MAX_EVENTS:
+                self.overflow = f"more than {MAX_EVENTS} events"
+            ref = f"{EVENTS}#{len(self._events) + 1}"
+            event = Event(
+                round(self.now, 6), received, interface, self._hide(name), ref, "", self._hide(facts)
+            )
+            if not self.overflow:
+                self._events.append(event)
+            self._changed.notify_all()
+            return event
+
+    def rest(self, seconds: float) -> None:
+        """Let time pass that a test case imposes; `Stopped` where the run ends meanwhile."""
+        deadline = time.monotonic() + seconds
+        with self._changed:
+            while (left := deadline - time.monotonic()) > 0:
+                self._pause(left)
+            self.imposed += seconds
+
+
 MAX_WAITING = 4096
 
 

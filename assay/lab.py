@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import os
 import re
@@ -9,37 +10,63 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from assay.errors import LabError, UsageError
 from assay.evidence import Frame, Switchboard, Trace
-from assay.profile import N2, Command, Manual, Profile, Service, secret
+from assay.profile import N2, Command, Manual, Profile, Service, secret, secret_text
 
 if TYPE_CHECKING:
     from drivers.bench import AmfBench
     from drivers.emulated.peers import Peers
-    from drivers.interfaces import Slices, Subscriber
+    from drivers.host import HostBench
+    from drivers.interfaces import Concealment, Slices, Subscriber
     from drivers.lifecycle.product import Product
     from drivers.log import LogReader
     from drivers.wire import WireCapture, WirePacket
 
 
+BENCHES = ("amf", "host")
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where facts of a product are kept for a whole campaign: octets by file name."""
+
+    load: Callable[[str], bytes | None]
+    save: Callable[[str, bytes], None]
+
+
+def _contacts(profile: Profile) -> tuple[set[tuple[str, int]], set[str]]:
+    """The sockets and the hosts that traffic may go to."""
+    sockets, hosts = profile.declaration.contacts() if profile.declaration else (set(), set())
+    for function in profile.functions.values():
+        sockets |= {function.n2.pair, *([function.sbi.pair] if function.sbi else [])}
+    return sockets | {one.pair for one in profile.core.values()}, hosts
+
+
 @contextlib.contextmanager
 def locked(profile: Profile) -> Iterator[None]:
-    """Hold the product alone: a second run on the same N2 address is refused with UsageError."""
-    function = next(iter(profile.functions.values()))
-    name = hashlib.sha256(repr((function.n2.pair, function.n2.udp)).encode()).hexdigest()[:16]
+    """Hold the product alone: a second run on the same addresses is refused with UsageError."""
+    if isinstance(profile.lifecycle, Command) and profile.lifecycle.network == "own":
+        yield  # nobody else can reach it
+        return
+    function = next(iter(profile.functions.values()), None)
+    sockets, _ = _contacts(profile)
+    address, port = function.n2.pair if function is not None else min(sockets, default=("a console", 0))
+    udp = function.n2.udp if function is not None else None
+    name = hashlib.sha256(repr(((address, port), udp)).encode()).hexdigest()[:16]
     path = Path(tempfile.gettempdir()) / f"assay-{os.getuid()}-{name}.lock"
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            where = f"{function.n2.address}:{function.n2.port}"
+            where = f"{address}:{port}"
             raise UsageError(f"another run holds the product at {where}: wait for it or stop it") from None
         yield
     finally:
@@ -75,19 +102,56 @@ def unmanaged(name: str, value: str) -> str:
     return "the profile's lifecycle is manual"
 
 
+class Lane:
+    """A place to run variants beside others, with benches of its own."""
+
+    def __init__(self, lab: "Lab", number: int) -> None:
+        self._amf = lab.lane(number) if lab.bench is not None else None
+        self._host = lab.host_lane(number) if lab.host is not None else None
+
+    def bench(self, kind: str) -> "AmfBench | HostBench":
+        """The bench of a kind."""
+        bench = self._host if kind == "host" else self._amf
+        if bench is None:
+            raise LabError(f"there is no bench of kind {kind}")
+        return bench
+
+    def stop(self) -> None:
+        """Let what waits there end."""
+        for bench in (self._amf, self._host):
+            if bench is not None:
+                bench.trace.stop()
+
+
 class Lab:
     """Product and bench of a profile; `open` and `close` bracket their use."""
 
-    def __init__(self, path: Path, profile: Profile, faults: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        profile: Profile,
+        faults: tuple[str, ...] = (),
+        *,
+        benches: Collection[str] = BENCHES,
+        store: Store | None = None,
+    ) -> None:
         if faults and not (isinstance(profile.lifecycle, Command) and profile.lifecycle.faults):
             raise UsageError(f"--fault: the product of {path} has no seeded faults (lifecycle.faults)")
         self.path, self.profile, self.faults = path, profile, faults
         self.switchboard = Switchboard()
         self.broken = ""
         self.bench: AmfBench | None = None
+        self.host: HostBench | None = None
         self.product: Product | None = None
         self.wire: Wire | None = None
+        self._wanted = {"amf"} if profile.functions else set[str]()
+        self._wanted |= {"host"} if profile.declaration is not None else set()
+        self._wanted &= set(benches)
+        self._store = store or Store(lambda name: None, lambda name, octets: None)
         self._lane: Callable[[str], AmfBench] | None = None
+        self._host_lane: Callable[[str], HostBench] | None = None
+        self.hide: Callable[[Any], Any] = lambda value: value
+        """Takes secrets out of a JSON value before it is kept."""
         self._words: dict[str, str] = {}
         self._stack = contextlib.ExitStack()
 
@@ -106,18 +170,36 @@ class Lab:
             raise
 
     def _build(self) -> None:
-        from drivers import reach, sctp
-        from drivers.bench import AmfBench
-        from drivers.codecs import ngap
-        from drivers.codecs.nas import Plmn
-        from drivers.emulated.consumer import Consumer
-        from drivers.interfaces import Concealment, Slices, Subscriber
-        from drivers.n2 import Cell, Gnb
+        from drivers import reach
+        from drivers.lifecycle import network
 
-        profile, beside = self.profile, self.path.parent
+        lifecycle, beside = self.profile.lifecycle, self.path.parent
         state = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="assay-"))
         self._words = {"python": sys.executable, "state": state, "profile": str(beside.resolve())}
-        lab = profile.subscribers
+        self._stack.enter_context(reach.only(*_contacts(self.profile)))
+        surroundings = self._surround() if "amf" in self._wanted else None
+        if not isinstance(lifecycle, Manual):
+            self.product = self._product(lifecycle, beside)
+            self._stack.callback(self.product.release)
+            if isinstance(lifecycle, Command) and lifecycle.prepare is not None:
+                self.product.prepare(lifecycle.prepare)
+            if isinstance(lifecycle, Command) and lifecycle.network == "own":
+                self._stack.enter_context(network.own())
+            self.product.start(*(word for fault in self.faults for word in ("--fault", fault)))
+        if surroundings is not None:
+            self._build_amf(*surroundings)
+            self.bench = self.lane(0)
+        if "host" in self._wanted:
+            self._build_host(Path(state))
+            self.host = self.host_lane(0)
+
+    def _surround(self) -> "tuple[Iterator[Subscriber], Slices, Concealment, Peers | None]":
+        """Subscribers, and the peers started before the product that looks for them."""
+        from drivers.codecs import ngap
+        from drivers.interfaces import Concealment, Slices, Subscriber
+
+        profile, beside = self.profile, self.path.parent
+        network, lab = profile.surroundings
         k, opc = (self._key(name, reference) for name, reference in (("k", lab.k), ("opc", lab.opc)))
         first, digits = int(lab.first_imsi), len(lab.first_imsi)
         subscribers = {
@@ -126,8 +208,6 @@ class Lab:
         # the product starts while we read NGAP's tables: both take seconds
         warm = threading.Thread(target=ngap.warm, daemon=True)
         warm.start()
-        plmn = profile.network.plmn
-        network = profile.network
         slices = Slices(
             tuple(one.pair for one in network.slices),
             network.nssaa_slice.pair if network.nssaa_slice else None,
@@ -138,26 +218,37 @@ class Lab:
             concealment = Concealment(scheme, lab.suci.key_id, bytes.fromhex(lab.suci.public_key))
             if lab.suci.private_key is not None:
                 home_keys[lab.suci.key_id] = secret(lab.suci.private_key, beside)
-        function = next(iter(profile.functions.values()))
-        n2, sbi = function.n2, function.sbi
-        declared = [n2.pair, *([sbi.pair] if sbi else []), *(one.pair for one in profile.core.values())]
-        self._stack.enter_context(reach.only(declared))
         peers = self._peers(subscribers, slices, home_keys)
         if peers is not None:
             peers.start()
             self._stack.callback(peers.close)
+        return iter(subscribers.values()), slices, concealment, peers
+
+    def _build_amf(
+        self,
+        heap: "Iterator[Subscriber]",
+        slices: "Slices",
+        concealment: "Concealment",
+        peers: "Peers | None",
+    ) -> None:
+        from drivers import sctp
+        from drivers.bench import AmfBench
+        from drivers.codecs.nas import Plmn
+        from drivers.emulated.consumer import Consumer
+        from drivers.n2 import Cell, Gnb
+
+        profile, beside = self.profile, self.path.parent
+        network, _ = profile.surroundings
+        function = next(iter(profile.functions.values()))
+        n2, sbi = function.n2, function.sbi
         settings: Mapping[str, tuple[str, ...]] = {}
         change: Callable[[str, str], str] = unmanaged
-        if not isinstance(profile.lifecycle, Manual):
-            self.product = self._product(profile.lifecycle, beside)
-            self._stack.callback(self.product.release)
-            self.product.start(*(word for fault in self.faults for word in ("--fault", fault)))
+        if self.product is not None:
             settings, change = self.product.settings(), self.product.change
         udp = sctp.Udp(local=n2.udp.bench, peer=n2.udp.product) if n2.udp else None
         self.wire = self._wire(n2)
-        cell = Cell(Plmn(plmn.mcc, plmn.mnc), profile.network.tac, slices.all)
-        nb_iot_tac = cell.tac if profile.network.nb_iot_tac is None else profile.network.nb_iot_tac
-        heap = iter(subscribers.values())
+        cell = Cell(Plmn(network.plmn.mcc, network.plmn.mnc), network.tac, slices.all)
+        nb_iot_tac = cell.tac if network.nb_iot_tac is None else network.nb_iot_tac
         log = self._log(beside.resolve())
         settle_s = profile.lifecycle.ready_s if isinstance(profile.lifecycle, Service) else 0.0
 
@@ -177,7 +268,7 @@ class Lab:
                 heap,
                 profile.timers,
                 slices=slices,
-                dnn=profile.network.dnn,
+                dnn=network.dnn,
                 concealment=concealment,
                 nb_iot_tac=nb_iot_tac,
                 settings=settings,
@@ -193,7 +284,36 @@ class Lab:
             return bench
 
         self._lane = lane
-        self.bench = self.lane(0)
+
+    def _build_host(self, state: Path) -> None:
+        from drivers import facts
+        from drivers.host import HostBench
+        from drivers.host.declared import Declared
+        from drivers.host.store import FactStore
+        from drivers.interfaces.facts import NAMES
+        from drivers.mask import Mask
+
+        declaration, beside = self.profile.declaration, self.path.parent
+        if declaration is None:
+            raise UsageError(f"{self.path}: the key 'declaration' is missing")
+        mask = Mask()
+        self.hide = mask.value
+        declared = Declared(
+            declaration.model_dump(mode="json", exclude_none=True),
+            beside.resolve(),
+            lambda reference: secret_text(reference, beside),
+            mask.learn,
+        )
+        ways = declared.get("platform.host_access") or {}
+        commands = {n: (a["run"], a.get("parse", "")) for n, a in ways.get("commands", {}).items()}
+
+        collect = functools.partial(facts.collect, commands=commands)
+        store = FactStore(collect, NAMES, self._store.load, self._store.save, mask.value)
+
+        def lane(name: str) -> HostBench:
+            return HostBench(name, declared, store, mask, self.profile.timers, state / f"lane-{name}")
+
+        self._host_lane = lane
 
     def _peers(
         self,
@@ -206,7 +326,8 @@ class Lab:
         from drivers.emulated.scp import Producer, Scp
 
         profile = self.profile
-        plmn = profile.network.plmn.mcc, profile.network.plmn.mnc
+        network, _ = profile.surroundings
+        plmn = network.plmn.mcc, network.plmn.mnc
         endpoints: dict[str, tuple[str, int]] = {name: one.pair for name, one in profile.peers.items()}
         of = (self.switchboard, subscribers, plmn, slices.usual)
         more = [one for one in (*slices.all, slices.foreign) if one not in slices.usual]
@@ -219,12 +340,12 @@ class Lab:
                 product=sbi.pair if sbi else None,
                 timeout=2 * profile.timers.sbi_wait_s,
                 more_slices=more,
-                dnn=profile.network.dnn,
+                dnn=network.dnn,
                 home_keys=home_keys,
             )
         if not endpoints:
             return None
-        return Peers(*of, endpoints, more_slices=more, dnn=profile.network.dnn, home_keys=home_keys)
+        return Peers(*of, endpoints, more_slices=more, dnn=network.dnn, home_keys=home_keys)
 
     def _log(self, folder: Path) -> "Callable[[], LogReader | None]":
         """What gives each lane its view of the product's log, which is read from now on."""
@@ -259,6 +380,14 @@ class Lab:
         self._stack.callback(bench.close)
         return bench
 
+    def host_lane(self, number: int) -> "HostBench":
+        """A bench of its own around the host, with connections and a journal that no other lane has."""
+        if self._host_lane is None:
+            raise LabError("the lab is not open")
+        bench = self._host_lane(str(number))
+        self._stack.callback(bench.close)
+        return bench
+
     def leave(self, bench: "AmfBench") -> None:
         """Let go of a lane."""
         self.switchboard.leave(bench.lane)
@@ -268,7 +397,7 @@ class Lab:
         """A recorder of the wire beside our own account, where privileges allow and keys may be shown."""
         from drivers.wire import WireCapture
 
-        if not self.profile.subscribers.publish_keys:
+        if not self.profile.publishes_keys:
             return None
         peers = [peer.pair for peer in self.profile.peers.values()]
         peers += [one.sbi.pair for one in self.profile.functions.values() if one.sbi]
@@ -317,23 +446,30 @@ class Lab:
 
     def close(self) -> None:
         """Stop what was started, in the reverse order."""
-        self.bench = self.wire = None
+        self.bench = self.host = self.wire = None
         self._stack.close()
 
-    def revive(self) -> str:
-        """Make the product reachable, with one restart where we hold it; empty, or why it is not."""
-        bench = self.bench
-        if bench is None:
-            return "the lab is not open"
+    def revive(self, bench: "AmfBench | HostBench | None" = None) -> str:
+        """Make the product reachable for a bench (left out: for all), with one restart where we hold it.
+
+        Empty, or why it is not.
+        """
         if self.broken:
             return self.broken
+        benches = [one for one in ([bench] if bench else [self.bench, self.host]) if one is not None]
+        if not benches:
+            return "the lab is not open"
         problem = ""
         if self.product is None or self.product.running:
-            problem = bench.begin()
+            problem = self._begin(benches)
         if self.product is not None and (problem or not self.product.running):
             self.product.stop()
             self.product.start()
-            problem = bench.begin()
+            problem = self._begin(benches)
         if problem:
             self.broken = f"the product could not be reached: {problem}"
         return self.broken
+
+    @staticmethod
+    def _begin(benches: "Iterable[AmfBench | HostBench]") -> str:
+        return next(filter(None, (bench.begin() for bench in benches)), "")

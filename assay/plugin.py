@@ -29,6 +29,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--overlap", type=int, help="how many variants may run side by side (default: the profile's)"
     )
+    group.addoption(
+        "--allow", action="append", default=[], choices=["disruptive"], help="run these variants as well"
+    )
     group.addoption("--resume", action="store_true", help="continue the campaign in --campaign")
 
 
@@ -46,10 +49,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("variant", marked)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if (bound := _bound(item)) is not None:
             item.user_properties += [("scas_case", bound.id), ("scas_variant", _variant(item))]
+    items.sort(key=_disruptive)
+
+
+def _disruptive(item: pytest.Item) -> bool:
+    """Whether a variant changes a host for a while: such variants come last, in whatever order others are."""
+    bound = _bound(item)
+    if bound is None or bound.bench != "host":
+        return False
+    from assay import catalogue
+
+    return catalogue.find(bound.id)[1].variant(_variant(item)).disruptive
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -77,8 +92,17 @@ def _session(config: pytest.Config, path: Path, selected: tuple[str, ...]) -> "S
     out = config.getoption("campaign") or fresh_folder()
     faults, resume = tuple(config.getoption("fault")), config.getoption("resume")
     overlap = config.getoption("overlap")
-    profile = profiles.load(path)
-    return Session(path, profile, out, selected=selected, faults=faults, resume=resume, overlap=overlap)
+    allowed, profile = frozenset(config.getoption("allow")), profiles.load(path)
+    return Session(
+        path,
+        profile,
+        out,
+        selected=selected,
+        allowed=allowed,
+        faults=faults,
+        resume=resume,
+        overlap=overlap,
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -107,6 +131,11 @@ def _variant(item: pytest.Item) -> str:
 @pytest.fixture
 def amf() -> None:
     """The bench around the AMF under test; the session hands it to the probe."""
+
+
+@pytest.fixture
+def host() -> None:
+    """The bench around an operating system; the session hands it to the probe."""
 
 
 @pytest.hookimpl(tryfirst=True)

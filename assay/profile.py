@@ -3,7 +3,7 @@
 import difflib
 import os
 import re
-from ipaddress import ip_address
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,38 +20,17 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from assay import yamlfile
+from assay.declaration import Declaration
+from assay.declaration.shapes import Address, Expression, Port, reference
 from assay.errors import ProfileError
 from drivers.interfaces import LogKind
 
-
-def _address(value: str) -> str:
-    ip_address(value)
-    return value
-
-
-def _expression(value: str) -> str:
-    try:
-        re.compile(value)
-    except re.error as error:
-        raise ValueError(f"no regular expression: {error}") from error
-    return value
-
-
-def _reference(value: str) -> str:
-    if not re.fullmatch(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)", value):
-        raise ValueError("a secret never stands in a profile: write env:NAME or file:PATH")
-    return value
-
-
-Address = Annotated[str, AfterValidator(_address), Field(description="an IPv4 or IPv6 address, no host name")]
-Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 SecretRef = Annotated[
     str,
-    AfterValidator(_reference),
+    AfterValidator(reference),
     Field(description="env:NAME or file:PATH (beside the profile), hexadecimal"),
 ]
-Expression = Annotated[str, AfterValidator(_expression), Field(max_length=500)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 Words = Annotated[tuple[str, ...], Field(min_length=1, description="a command and its arguments, no shell")]
 
@@ -237,6 +216,15 @@ class Command(Model):
     ready: str | None = Field(None, description="a line of its output with this text says that it is up")
     ready_s: Seconds = 30.0
     faults: bool = Field(False, description="true: `--fault NAME` is understood by the start command")
+    declares: dict[Name, dict[str, Any]] = Field(
+        {}, description="seeded faults of the declaration: other values of its keys, null for none"
+    )
+    prepare: Words | None = Field(
+        None, description="run before that, outside of the namespace: what the product is made of, once"
+    )
+    network: Literal["shared", "own"] = Field(
+        "shared", description="own: harness and product get a network namespace to themselves (needs root)"
+    )
     configure: dict[SettingName, Configure] = {}
 
 
@@ -304,9 +292,15 @@ class Profile(Model):
     """A product, its surroundings and how the bench may handle it."""
 
     product: Identity
-    functions: Annotated[dict[Name, Function], Field(min_length=1)]
-    network: Network
-    subscribers: Subscribers
+    functions: dict[Name, Function] = Field(
+        {}, description="its network functions; with network, subscribers"
+    )
+    network: Network | None = None
+    subscribers: Subscribers | None = None
+    declaration: Declaration | None = Field(
+        None,
+        description="what the vendor declares of its operating system and management: docs/declaration.md",
+    )
     peers: dict[PeerName, Socket] = Field({}, description="network functions that the bench plays, and where")
     core: dict[Name, Producer] = Field(
         {},
@@ -324,10 +318,31 @@ class Profile(Model):
     lifecycle: Lifecycle = Manual()
     log: Log | None = None
 
+    @property
+    def surroundings(self) -> tuple[Network, Subscribers]:
+        """Network and subscribers, which go with functions; ProfileError without them."""
+        if self.network is None or self.subscribers is None:
+            raise ProfileError("this profile has no network function: network and subscribers are missing")
+        return self.network, self.subscribers
+
+    def with_faults(self, faults: Iterable[str]) -> "Profile":
+        """The profile as it is with these seeded faults, of which some are in what is declared."""
+        given = self.lifecycle.declares if isinstance(self.lifecycle, Command) else {}
+        declaration = self.declaration
+        for fault in faults:
+            if declaration is not None and fault in given:
+                declaration = declaration.amended(given[fault])
+        return self.model_copy(update={"declaration": declaration})
+
+    @property
+    def publishes_keys(self) -> bool:
+        """Whether NAS keys may go beside the captures."""
+        return self.subscribers is not None and self.subscribers.publish_keys
+
     @field_validator("functions")
     @classmethod
     def _one(cls, value: dict[str, Function]) -> dict[str, Function]:
-        if len(value) != 1:
+        if len(value) > 1:
             raise ValueError("one function of class AMF is what this version can hold")
         return value
 
@@ -338,6 +353,15 @@ class Profile(Model):
         if (value or "scp" in peers) and not (value and peers <= {"scp"}):
             raise ValueError("peers.scp, and no other peer, goes with the functions of the product's core")
         return value
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> "Profile":
+        if not self.functions and self.declaration is None:
+            raise ValueError("give functions, a declaration, or both: there is nothing to test")
+        for name in ("network", "subscribers"):
+            if self.functions and getattr(self, name) is None:
+                raise ValueError(f"the key {name!r} is missing: it goes with functions")
+        return self
 
     @model_validator(mode="after")
     def _log_can_be_read(self) -> "Profile":
@@ -406,22 +430,24 @@ def load(path: Path) -> Profile:
         raise ProfileError("\n".join(found)) from error
 
 
-def secret(reference: str, beside: Path) -> bytes:
-    """The octets a reference names (hexadecimal, in a variable or file); ProfileError never shows them."""
+def secret_text(reference: str, beside: Path) -> str:
+    """The text that a reference names, without the line end of a file; ProfileError never shows it."""
     kind, _, name = reference.partition(":")
     if kind == "env":
         text = os.environ.get(name)
         if text is None:
             raise ProfileError(f"the environment variable {name} is not set (the profile refers to it)")
-    else:
-        try:
-            text = (beside / name).read_text("ascii")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ProfileError(
-                f"the file {name} cannot be read (the profile refers to it): {error}"
-            ) from error
+        return text
     try:
-        return bytes.fromhex(text.strip())
+        return (beside / name).read_text("utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProfileError(f"the file {name} cannot be read (the profile refers to it): {error}") from error
+
+
+def secret(reference: str, beside: Path) -> bytes:
+    """The octets a reference names in hexadecimal digits; ProfileError never shows them."""
+    try:
+        return bytes.fromhex(secret_text(reference, beside).strip())
     except ValueError:
         raise ProfileError(f"{reference} holds no hexadecimal digits") from None
 

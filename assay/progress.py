@@ -46,7 +46,13 @@ class Progress:
 
 
 def run_pytest(
-    nodes: list[str], profile: Path, out: Path, faults: tuple[str, ...], resume: bool, overlap: int | None
+    nodes: list[str],
+    profile: Path,
+    out: Path,
+    faults: tuple[str, ...],
+    resume: bool,
+    overlap: int | None,
+    allowed: tuple[str, ...] = (),
 ) -> int:
     """Run these node ids; 0 when the run came to its end, else pytest's exit code."""
     import testsuites
@@ -66,6 +72,7 @@ def run_pytest(
         *(f"--fault={fault}" for fault in faults),
         *(["--resume"] if resume else []),
         *([f"--overlap={overlap}"] if overlap else []),
+        *(f"--allow={one}" for one in allowed),
         *nodes,
     ]
     code = int(pytest.main(arguments, plugins=[Progress(len(nodes))]))

@@ -4,19 +4,19 @@ import json
 import platform
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assay import catalogue, findings, plan, rules
+from assay import catalogue, findings, kept, plan, rules
 from assay.campaign import Attempt, Campaign, Planned, Record, judge
 from assay.case import Case, to_json
 from assay.errors import AssayError, LabError, UnrestoredError, UnseenError, UsageError
-from assay.evidence import CAPTURE, Stopped
+from assay.evidence import Stopped
 from assay.files import canonical, digest, write_atomic
-from assay.lab import Lab
+from assay.lab import Lab, Lane, Store
 from assay.profile import Profile
 from assay.pulse import Pulse
 from assay.together import Together
@@ -24,6 +24,7 @@ from assay.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
     from drivers.bench import AmfBench
+    from drivers.host import HostBench
 
 HARNESS = version("assay")
 
@@ -63,14 +64,15 @@ class Session:
         out: Path,
         *,
         selected: tuple[str, ...] = (),
+        allowed: Collection[str] = (),
         faults: tuple[str, ...] = (),
         resume: bool = False,
         overlap: int | None = None,
     ) -> None:
         self.path, self.profile, self.faults = path, profile, faults
         self.overlap = profile.overlap if overlap is None else overlap
-        self._together: Together[Planned, AmfBench, Record] | None = None
-        self._benches: list[AmfBench] = []
+        self._together: Together[Planned, Lane, Record] | None = None
+        self._lanes: list[Lane] = []
         self._pulse: Pulse | None = None
         if resume:
             self.campaign = Campaign.open(out)
@@ -79,12 +81,14 @@ class Session:
             if self.campaign.header["rules"] != rules.current():
                 raise UsageError(f"--resume: {out} was started under other rules: run it anew, in one piece")
             self.faults = tuple(self.campaign.header["faults"])
+            self.profile = profile.with_faults(self.faults)
         else:
-            wanted = plan.make(profile, selected=selected)
-            self.campaign = Campaign.create(out, self._header(wanted), wanted)
-        self.lab = Lab(path, profile, self.faults)
+            self.profile = profile.with_faults(self.faults)
+            wanted = plan.make(self.profile, selected=selected, allowed=allowed)
+            self.campaign = Campaign.create(out, self._header(wanted, allowed), wanted)
+        self.lab = Lab(path, self.profile, self.faults)
 
-    def _header(self, wanted: tuple[Planned, ...]) -> dict[str, Any]:
+    def _header(self, wanted: tuple[Planned, ...], allowed: Collection[str]) -> dict[str, Any]:
         keys = sorted({p.spec for p in wanted})
         return {
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -94,6 +98,7 @@ class Session:
             "profile_sha256": digest(self.path),
             "catalogue": {key: catalogue.digest(key) for key in keys},
             "faults": list(self.faults),
+            "allowed": sorted(allowed),
         }
 
     def open(self, probes: Mapping[Planned, Case[Any]]) -> None:
@@ -104,24 +109,30 @@ class Session:
         left = {p: bound for p, bound in probes.items() if p.decided is None and self.kept(p) is None}
         if not left:
             return
+        facts = self.campaign.path / "facts"
+        store = Store(
+            lambda name: (facts / name).read_bytes() if (facts / name).is_file() else None,
+            lambda name, octets: write_atomic(facts / name, octets),
+        )
+        benches = {bound.bench for bound in left.values()}
+        self.lab = Lab(self.path, self.profile, self.faults, benches=benches, store=store)
         self.lab.open()
         self._pulse = Pulse()
         shared = [p for p in left if not plan.alone(p, self.profile)]
         lanes = min(self.overlap, len(shared))
         if lanes > 1:
-            benches = [self.lab.lane(number) for number in range(1, lanes + 1)]
+            self._lanes = [Lane(self.lab, number) for number in range(1, lanes + 1)]
             turns = {p: turn for p in shared if (turn := plan.turn(p))}
             room = plan.room(self.profile)
             self._together = Together(
-                benches, shared, lambda p, lane: self._beside(p, left[p], lane), turns, room
+                self._lanes, shared, lambda p, lane: self._beside(p, left[p], lane), turns, room
             )
-            self._benches = benches
 
     def close(self) -> None:
         """Stop what was started."""
         if self._together is not None:
-            for bench in self._benches:
-                bench.trace.stop()
+            for lane in self._lanes:
+                lane.stop()
             self._together.stop(within=5.0)
         if self._pulse is not None:
             self._pulse.stop()
@@ -147,16 +158,17 @@ class Session:
         shared = self._side_by_side(planned)
         if shared is not None:
             return self._keep(planned, shared)
-        if self.lab.bench is None:
+        bench = self.lab.host if bound.bench == plan.HOST else self.lab.bench
+        if bench is None:
             raise LabError("the lab is not open")
-        record = self._probe(planned, bound, self.lab.bench)
+        record = self._probe(planned, bound, bench)
         if late(record) and judge(record).outcome is Outcome.FAIL:
-            record = self._probe(planned, bound, self.lab.bench)
+            record = self._probe(planned, bound, bench)
         return self._keep(planned, record)
 
-    def _beside(self, planned: Planned, bound: Case[Any], bench: "AmfBench") -> Record:
+    def _beside(self, planned: Planned, bound: Case[Any], lane: Lane) -> Record:
         """Probe one variant beside others, and write its record where that is the last word."""
-        record = self._probe(planned, bound, bench)
+        record = self._probe(planned, bound, lane.bench(bound.bench))
         if certain(record):
             self._keep(planned, record)
         return record
@@ -186,24 +198,24 @@ class Session:
         write_atomic(self.campaign.folder(planned) / "verdict.json", canonical(to_json(verdict)))
         return verdict
 
-    def _probe(self, planned: Planned, bound: Case[Any], bench: "AmfBench") -> Record:
+    def _probe(self, planned: Planned, bound: Case[Any], bench: "AmfBench | HostBench") -> Record:
         """Probe one variant in a lane; the record is whole but for being written."""
         began, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="milliseconds")
         problem: Verdict | None = None
         attempts: list[Attempt] = []
-        alone = bench is self.lab.bench
+        alone = bench in (self.lab.bench, self.lab.host)
         self.campaign.clear(planned)
         vitals = [self._vitals()]
         bench.fresh(catalogue.find(planned.case, planned.spec)[1].interfaces)
-        if self.lab.wire is not None:
+        if self.lab.wire is not None and bench.kind == "amf":
             self.lab.wire.start(bench.lane)
         try:
             attempts = self._attempts(planned, bound, bench, alone)
         except Stopped:
             raise
         except UnrestoredError as error:
-            self.lab.broken = str(error)
-            problem = Verdict(Outcome.ERROR, str(error))
+            self.lab.broken = self.lab.hide(str(error))
+            problem = Verdict(Outcome.ERROR, self.lab.broken)
         except UnseenError as error:
             problem = Verdict(Outcome.INCONCLUSIVE, str(error))
         except LabError as error:
@@ -212,7 +224,7 @@ class Session:
             raise
         except Exception as error:
             problem = Verdict(Outcome.ERROR, f"the harness broke: {type(error).__name__}: {error}")
-            self._note(planned, traceback.format_exc())
+            self._note(planned, self.lab.hide(traceback.format_exc()))
         if problem is None and not attempts:
             problem = Verdict(Outcome.INCONCLUSIVE, self.lab.broken or "the product could not be reached")
         if problem is None and bench.trace.overflow:
@@ -238,6 +250,7 @@ class Session:
                 "in_force": bench.conditions,
                 "signs": findings.signs(bench.trace.since()),
                 "vitals": dict(zip(("before", "after"), vitals, strict=True)),
+                **({"contacts": bench.counts} if bench.kind == "host" else {}),
             },
         )
 
@@ -245,59 +258,42 @@ class Session:
         """How the product's process is doing, None where nobody here can see it."""
         return to_json(self.lab.product.vitals()) if self.lab.product is not None else None
 
-    def _attempts(self, planned: Planned, bound: Case[Any], bench: "AmfBench", alone: bool) -> list[Attempt]:
+    def _attempts(
+        self, planned: Planned, bound: Case[Any], bench: "AmfBench | HostBench", alone: bool
+    ) -> list[Attempt]:
         """One probe, and alone a second one where the first lost the product's service after the stimulus."""
         attempts: list[Attempt] = []
         while len(attempts) < (2 if alone else 1):
-            if self.lab.revive() if alone else bench.begin():
+            if self.lab.revive(bench) if alone else bench.begin():
                 break
-            arguments: dict[str, Any] = {"amf": bench}
+            arguments: dict[str, Any] = {bound.bench: bench}
             if "variant" in bound.probe.__annotations__:
                 arguments["variant"] = planned.variant
             try:
                 seen = bound.probe(**arguments)
             finally:
                 loss = bench.end()
-            if bench.peers is not None and (trouble := bench.peers.forgive()):
+            peers = bench.peers if bench.kind == "amf" else None
+            if peers is not None and (trouble := peers.forgive()):
                 raise LabError(f"a peer of the bench broke: {trouble}")
             told = (loss.what, loss.ref, loss.wide) if loss else ()
-            attempts.append(Attempt(to_json(seen), *told))
+            attempts.append(Attempt(self.lab.hide(to_json(seen)), *told))
             if loss is None or bound.judge(seen).outcome is Outcome.FAIL:
                 break
         return attempts
 
     # --- evidence ----------------------------------------------------------------------------------------
 
-    def _evidence(self, planned: Planned, bench: "AmfBench", alone: bool) -> dict[str, str]:
-        """Write capture, keys (where the profile publishes them) and the product's output; their digests."""
-        from drivers import capture, redact, wire
-
+    def _evidence(self, planned: Planned, bench: "AmfBench | HostBench", alone: bool) -> dict[str, str]:
+        """Write what the bench and the product leave behind; the digests."""
         folder = self.campaign.folder(planned)
         folder.mkdir(parents=True, exist_ok=True)
-        title = f"{planned.case}/{planned.variant} on {planned.target}"
-        frames = bench.trace.frames
-        names = [CAPTURE]
-        if self.lab.wire is not None:
-            packets = self.lab.wire.stop(bench.lane, frames)
-            wire.write_wire(folder / "wire.pcapng", packets, comment=f"{title}, as recorded on the wire")
-            # which packet on the wire carries which frame of our own account: two stories, compared
-            found = wire.align(frames, packets)
-            write_atomic(
-                folder / "wire.json", canonical({str(ours): theirs for ours, theirs in found.items()})
-            )
-            names += ["wire.pcapng", "wire.json"]
-        if not self.profile.subscribers.publish_keys:
-            frames = redact.masked(frames)
-        capture.write(folder / CAPTURE, frames, started=bench.trace.started, comment=title)
-        if self.profile.subscribers.publish_keys and bench.keys:
-            write_atomic(folder / "nas-keys.json", canonical(bench.keys))
-            names.append("nas-keys.json")
-        lines = self.lab.product.take_lines() if alone and self.lab.product is not None else []
-        if bench.log is not None and bench.log.used:
-            lines = bench.log.texts()  # the references of what was found in it count its lines
-        if lines:
-            write_atomic(folder / "product.log", "\n".join(lines).encode())
-            names.append("product.log")
+        if bench.kind == "host":
+            names = [*kept.host(bench, folder)]
+        else:
+            title = f"{planned.case}/{planned.variant} on {planned.target}"
+            names = [*kept.amf(self.lab, bench, folder, title)]
+        names += kept.log(self.lab, bench, folder, alone)
         return {name: digest(folder / name) for name in names}
 
     def _note(self, planned: Planned, text: str) -> None:

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import astuple, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from assay.case import Control, Event, Watch, genuine, named, told
 from assay.errors import LabError, UnrestoredError, UnseenError
@@ -76,6 +76,8 @@ CP_CIOT = 0x10  # in the second octet of the 5GS network feature support, TS 24.
 
 class AmfBench:
     """What a probe of an AMF test case talks to; `drivers.interfaces.AmfBench` says what each verb means."""
+
+    kind: Literal["amf"] = "amf"
 
     def __init__(
         self,

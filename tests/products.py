@@ -66,6 +66,17 @@ def emulated(
     return path
 
 
+def emulated_host(folder: Path, *, identity: Mapping[str, str] | None = None) -> Path:
+    """The path of a copy of the profile of the emulated host; each run of it has a network of its own."""
+    data = yaml.safe_load((PROFILES / "emulated-host.yaml").read_text())
+    data["product"] |= identity or {}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "emulated-host").symlink_to(PROFILES / "emulated-host")
+    path = folder / "profile.yaml"
+    path.write_text(yaml.safe_dump(data))
+    return path
+
+
 def assay(
     *arguments: str | Path, timeout: float = 600, **environment: str
 ) -> subprocess.CompletedProcess[str]:

@@ -5,10 +5,11 @@ import importlib
 import pytest
 from pydantic import ValidationError
 
-from assay import catalogue, suites
+from assay import catalogue, declaration, plan, suites
 from assay.catalogue import Specification
 from assay.errors import UsageError
 from drivers.emulated import faults
+from drivers.emulated.host.faults import HOST
 
 CASES = list(catalogue.everything())
 
@@ -46,7 +47,19 @@ def test_code_is_bound_to_a_case_that_exists(key: str) -> None:
 def test_every_fault_of_an_automated_case_is_built() -> None:
     automated = [case for _, case in CASES if case.status == "automated"]
     wanted = {(case.id, fault) for case in automated for fault in case.faults}
-    assert wanted == {(fault.case, name) for name, fault in faults.AMF.items() if fault.case}
+    known = {(case.id, fault) for _, case in CASES for fault in case.faults}
+    built = [(fault.case, name) for name, fault in faults.AMF.items() if fault.case]
+    built += [(fault.case, name) for name, fault in HOST.items() if fault.case]
+    assert wanted <= set(built) <= known
+    assert len(set(built)) == len(built)
+
+
+def test_every_key_that_a_host_case_needs_can_be_declared() -> None:
+    for key in catalogue.keys():
+        for (case_id, variant), bound in suites.bindings(key).items():
+            if bound.bench == plan.HOST:
+                case = catalogue.find(case_id, key)[1]
+                assert set(plan.needed(case, case.variant(variant))) <= set(declaration.keys()), case_id
 
 
 def test_a_probe_says_what_it_returns() -> None:

@@ -1,10 +1,11 @@
 """What `assay doctor` says of the neighbours of a product."""
 
+import socket
 from pathlib import Path
 
 import pytest
 import yaml
-from products import assay, emulated
+from products import assay, emulated, free_ports
 
 
 @pytest.mark.parametrize(("name", "what"), [("emulated.yaml", "peer"), ("emulated-core.yaml", "core")])
@@ -43,3 +44,40 @@ def test_doctor_names_a_function_that_has_to_be_declared(tmp_path: Path) -> None
     done = assay("doctor", path)
     assert done.returncode == 2
     assert "problem  the product wants an NRF: declare core.nrf in the profile" in done.stdout
+
+
+def host(tmp_path: Path, **more: object) -> Path:
+    """A profile of a host that nobody plays, on a port where nobody listens."""
+    (port,) = free_ports(socket.SOCK_STREAM, 1)
+    ssh = {"name": "oam-ssh", "via": "ssh", "address": "127.0.0.1", "port": port, "host_key": "SHA256:abc"}
+    profile = {
+        "product": {"name": "A host"},
+        "timers": {"answer_s": 1.0},
+        "declaration": {
+            "oam": {"endpoints": [ssh | more]},
+            "accounts": {
+                "test_users": [{"name": "admin1", "privileged": True, "secret": "env:DOCTOR_ADMIN1"}]
+            },
+            "platform": {"host_access": {"kind": "root-shell"}},
+        },
+    }
+    path = tmp_path / "host.yaml"
+    path.write_text(yaml.safe_dump(profile))
+    return path
+
+
+def test_doctor_says_that_a_host_cannot_be_reached_and_what_is_not_declared(tmp_path: Path) -> None:
+    done = assay("doctor", host(tmp_path), DOCTOR_ADMIN1="a secret of a test")
+    assert done.returncode == 2
+    assert "problem  the product could not be reached" in done.stdout
+    assert "Connection refused" in done.stdout
+    assert "note     3 of 113 keys are declared" in done.stdout
+    assert "not declared: services.list, needed by TC_NO_UNNECESSARY_SERVICE" in done.stdout
+    assert "a secret of a test" not in done.stdout
+
+
+def test_doctor_names_secrets_and_host_keys_that_are_missing(tmp_path: Path) -> None:
+    done = assay("doctor", host(tmp_path, host_key=None))
+    assert done.returncode == 2
+    assert "accounts.test_users admin1: the environment variable DOCTOR_ADMIN1 is not set" in done.stdout
+    assert "oam.endpoints oam-ssh: no host_key, so nobody can log in there" in done.stdout

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from laws import Run, Runs, text
 from products import assay, emulated, verdicts
-from test_laws import PATIENCE, SEEDED, VARIANTS, Run, Runs, text
+from test_laws import PATIENCE, SEEDED, VARIANTS
 
 from assay import catalogue
 from assay.campaign import Campaign

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from drivers.emulated import amf_config, core
+from drivers.emulated.host import launcher
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -15,6 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     amf = commands.add_parser("amf", help="run the emulated AMF until SIGTERM")
     amf_config.arguments(amf)
     core.arguments(commands.add_parser("core", help="run the other functions of a core until SIGTERM"))
+    launcher.arguments(commands.add_parser("host", help="run a hardened Debian userland until SIGTERM"))
     configure = commands.add_parser("configure", help="change settings of a running AMF, or print them")
     configure.add_argument("--oam", type=Path, required=True, metavar="FILE")
     configure.add_argument("settings", nargs="*", metavar="nas_integrity_order=NIA3,NIA2,NIA1")
@@ -24,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         Amf(amf_config.config(options)).run()
         return 0
+    if options.command == "host":
+        return launcher.run(options)
     if options.command == "core":
         with core.running(options):
             return main(options.then) if options.then else core.wait()

@@ -16,6 +16,7 @@ from assay.errors import LabError
 from drivers.log import MAX_LINE, Lines, printable
 
 COMMAND_S = 60.0
+PREPARE_S = 1800.0
 MAX_TAKEN = 2000
 
 
@@ -72,6 +73,12 @@ class Product(ABC):
         """How its process is doing, as far as that can be seen from here; safe to ask from any thread."""
         return Vitals()
 
+    def prepare(self, words: Sequence[str]) -> None:
+        """Make what the product is made of, before it is started; LabError with its last words."""
+        code, text = self._output(words, within=PREPARE_S)
+        if code:
+            raise LabError(f"the product could not be prepared: {' '.join(words)} ended with {code}: {text}")
+
     def take_lines(self) -> list[str]:
         """What the product has said since the last call, at most the last `MAX_TAKEN` lines."""
         return self.log.take(MAX_TAKEN)
@@ -113,12 +120,14 @@ class Product(ABC):
 
     def _run(self, words: Sequence[str], **more: str) -> str:
         """Run one command; empty when it ended with 0, else what it said."""
-        code, text = self._output(words, **more)
+        code, text = self._output(words, more)
         return f"{self._fill(words[:1])[0]} ended with {code}: {text}" if code else ""
 
-    def _output(self, words: Sequence[str], **more: str) -> tuple[int, str]:
+    def _output(
+        self, words: Sequence[str], more: Mapping[str, str] | None = None, *, within: float = COMMAND_S
+    ) -> tuple[int, str]:
         """Run one command; its exit code and the last of what it said."""
-        command = self._fill(words, **more)
+        command = self._fill(words, **(more or {}))
         # a file and no pipe: a daemon that inherits the output would keep a pipe open for ever
         with tempfile.TemporaryFile() as output:
             try:
@@ -127,7 +136,7 @@ class Product(ABC):
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    timeout=COMMAND_S,
+                    timeout=within,
                     cwd=self._folder,
                     check=False,
                 )

@@ -45,7 +45,7 @@ def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(scope="module")
 def subscribers(lab: Lab) -> Iterator[Subscriber]:
     """The profile's first thousand subscribers, over and over: a core as it comes has room for few more."""
-    given = lab.profile.subscribers
+    _, given = lab.profile.surroundings
     k, opc = (profiles.secret(reference, lab.path.parent) for reference in (given.k, given.opc))
     first, digits = int(given.first_imsi), len(given.first_imsi)
     return itertools.cycle(

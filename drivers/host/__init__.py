@@ -1,0 +1,3 @@
+"""The bench around an operating system."""
+
+from drivers.host.bench import HostBench as HostBench

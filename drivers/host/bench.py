@@ -1,0 +1,47 @@
+"""The bench around one operating system."""
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from drivers.host.changes import Changes
+from drivers.host.view import View
+from drivers.interfaces.amf import Loss
+
+if TYPE_CHECKING:
+    from drivers.interfaces import host as interface
+
+
+class HostBench(Changes, View):
+    """What a probe of a host talks to; `drivers.interfaces.host.HostBench` says what each verb means."""
+
+    kind: Literal["host"] = "host"
+    log: None = None  # the product's own, which only an AMF's bench reads
+
+    def __init__(self, *of: Any) -> None:
+        super().__init__(*of)
+        self.conditions: dict[str, str] = {}
+        self._stimulus = False
+
+    def begin(self) -> str:
+        """Make sure that the management interface answers; empty, or why it does not."""
+        self._stimulus = False
+        control = self.alive()
+        return "" if control.worked else f"{control.what}: {control.saw}"
+
+    def stimulus(self) -> None:
+        self._stimulus = True
+
+    def end(self) -> Loss | None:
+        """Put back what was changed; what service the stimulus took, if any."""
+        try:
+            self.actions.put_back()
+        finally:
+            lost = None
+            if self._stimulus:
+                control = self.alive()
+                if not control.worked:
+                    lost = Loss(f"the product no longer answers: {control.saw}", control.refs[0], wide=True)
+        return lost
+
+
+if TYPE_CHECKING:
+    _whole: type[interface.HostBench] = HostBench  # every verb is there, as suites know it

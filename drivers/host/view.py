@@ -1,0 +1,169 @@
+"""What the bench sees of a host: facts from inside, logs, and scans from outside."""
+
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from ipaddress import ip_interface
+from pathlib import Path
+from typing import Any, Literal
+
+from assay.case import to_json
+from assay.errors import UnseenError
+from drivers import facts, portscan, rawip, syslog
+from drivers.facts import parse
+from drivers.host import logs
+from drivers.host.access import Access
+from drivers.host.certificates import self_signed
+from drivers.host.core import CHECK_S
+from drivers.host.store import file_of
+from drivers.interfaces.host import LogLines, Packet
+from drivers.interfaces.replies import Exchange, Fact, Ran, Scan, Transport
+
+SCAN_RATE = 1000  # probes a second where nothing is declared
+
+
+class View(Access):
+    """Looks, and changes nothing."""
+
+    def fact(self, name: str, *, fresh: bool = False) -> Fact:
+        if fresh:
+            got = self._store.fresh([name], self._gather).get(name)
+            fact, octets = got or (Fact(name, "", None, "there is no such fact"), b"{}")
+            file = file_of(name, 1 + sum(one.startswith(f"fact-{name}-") for one in self._facts))
+        else:
+            fact, octets = self._store.get(name, self._gather)
+            file = file_of(name)
+        self._facts[file] = octets
+        self.trace.note(True, "facts", name, how=fact.how, problem=fact.problem, file=file)
+        return replace(fact, ref=file)
+
+    def files(self, *paths: str) -> Fact:
+        ran = self.root(facts.stat_of(paths))
+        try:
+            rows = to_json(parse.stat(ran.out)) if ran.ok else None
+            problem = "" if ran.ok else ran.problem or ran.err or f"status {ran.status}"
+        except ValueError as error:
+            rows, problem = None, str(error)
+        return Fact("files", "stat", rows, problem[:200], ran.ref)
+
+    def _gather(self, command: str) -> Ran:
+        return self._as_root(command, within=facts.WITHIN, keep=facts.KEEP)
+
+    def log_mark(self, log: str) -> int:
+        return logs.mark(self.root, self._location(log))
+
+    def logged(self, log: str, pattern: str, since: int, *, within: float = 0) -> LogLines:
+        location = self._location(log)
+        bound = within or 2 * float(self.declared("logs.latency_s") or self.timers.answer_s)
+        began = time.monotonic()
+        while True:
+            found = logs.since(self.root, location, pattern, since)
+            if found.lines or time.monotonic() - began > bound:
+                break
+            self.rest(CHECK_S)
+        found = replace(found, seconds=time.monotonic() - began)
+        return replace(found, ref=self._noted("log", log, found))
+
+    def _location(self, log: str) -> Mapping[str, Any]:
+        for one in self._declared.rows("logs.locations"):
+            if one["name"] == log:
+                return one  # type: ignore[no-any-return]
+        raise UnseenError(f"not declared: an entry {log!r} of logs.locations")
+
+    @contextmanager
+    def collector(
+        self,
+        transport: Literal["udp", "tcp", "tls"] = "udp",
+        *,
+        address: str = "",
+        certificate: Literal["good", "foreign"] = "good",
+    ) -> Iterator[syslog.Collector]:
+        with tempfile.TemporaryDirectory(prefix="assay-") as folder:
+            tls = self._collector_tls(Path(folder), certificate) if transport == "tls" else None
+            with syslog.Collector(address or self._own_address(), transport, tls=tls) as collector:
+                yield collector
+                found = [replace(one, text=one.text[:1000]) for one in collector.received("")]
+                self._noted(f"syslog-{transport}", "records", {"records": to_json(found)})
+
+    def _collector_tls(self, folder: Path, certificate: str) -> syslog.Tls:
+        """The collector's certificate: the one that the product is told to trust, or one nobody knows."""
+        ours = (self.declared("pki.trust_anchors") or {}).get("collector")
+        if not ours:
+            raise UnseenError("not declared: pki.trust_anchors.collector, the certificate of a log collector")
+        issuer, mine, key = (folder / name for name in ("ca.pem", "own.pem", "key.pem"))
+        issuer.write_text(self._declared.text(ours["ca"]))
+        if certificate == "foreign":
+            own, private = self_signed(ours.get("name") or "collector")
+        else:
+            own, private = self._declared.text(ours["certificate"]), self._declared.secret(ours["key"]).text
+        mine.write_text(own)
+        key.touch(0o600)
+        key.write_text(private + "\n")
+        return syslog.Tls(mine, key, issuer)
+
+    def _own_address(self) -> str:
+        """The harness's first address on the first link."""
+        for one in self._declared.rows("network.interfaces"):
+            for address in one.get("harness_addresses", ()):
+                return str(ip_interface(address).ip)
+        raise UnseenError("not declared: harness_addresses in network.interfaces")
+
+    def exchange(
+        self, link: str, packets: Sequence[Packet] = (), *, seconds: float = 5.0, pace: float = 20.0
+    ) -> Exchange:
+        device, name = self._device(link), f"{link}-{self._captures()}.pcapng"
+        found = rawip.exchange(
+            device, packets, seconds=seconds, pace=pace, capture=self._folder / name, what=link
+        )
+        self.trace.imposed += seconds
+        kinds = Counter(heard.kind for heard in found.heard)
+        facts = {"sent": found.sent, "heard": dict(kinds), "file": name, "problem": found.problem}
+        self.trace.note(True, "link", f"exchange on {link}", **facts)
+        return replace(found, ref=name)
+
+    @contextmanager
+    def watching(self, link: str) -> Iterator[Callable[[], Exchange]]:
+        name = f"{link}-{self._captures()}.pcapng"
+        device, capture = self._device(link), self._folder / name
+        with rawip.watch(device, capture=capture, what=link) as so_far:
+            yield lambda: replace(so_far(), ref=name)
+            last = so_far()
+        kinds = Counter(heard.kind for heard in last.heard)
+        facts = {"heard": dict(kinds), "seconds": last.seconds, "file": name}
+        self.trace.note(True, "link", f"watch of {link}", **facts)
+
+    def flood(
+        self, link: str, destination: str, port: int, *, sources: str, rate: int, seconds: float
+    ) -> Exchange:
+        found = rawip.syn_flood(
+            self._device(link), destination, port, sources=sources, rate=rate, seconds=seconds
+        )
+        self.trace.imposed += seconds
+        return replace(found, ref=self._noted("link", f"SYN flood on {link}", replace(found, heard=())))
+
+    def _device(self, link: str) -> str:
+        for one in self._declared.rows("network.interfaces"):
+            if one["name"] == link:
+                if not one.get("harness"):
+                    raise UnseenError(f"not declared: harness, our end of {link}, in network.interfaces")
+                return str(one["harness"])
+        raise UnseenError(f"not declared: an entry {link!r} of network.interfaces")
+
+    def _captures(self) -> int:
+        return 1 + sum(path.suffix == ".pcapng" for path in self._folder.iterdir())
+
+    def scan(
+        self,
+        address: str,
+        transport: Transport,
+        ports: str = "1-65535",
+        *,
+        services: bool = False,
+        source: str = "",
+    ) -> Scan:
+        rate = int(self.declared("scan.rate_pps") or SCAN_RATE)
+        scan = portscan.scan(address, transport, ports, rate=rate, services=services, source=source)
+        return replace(scan, ref=self._noted("scan", f"{transport} {ports} of {address}", scan))
