@@ -402,3 +402,29 @@ def test_a_fault_is_what_it_says(conforming: dict[str, str], fault: str) -> None
 
 def test_faults_of_the_declaration_change_nothing() -> None:
     assert all(not HOST[name].steps for name in DECLARED)
+
+
+def test_no_product_reaches_the_machines_devices() -> None:
+    """A getty whose console were the machine's own /dev/null would take it from everybody else there."""
+    names = ("null", "zero", "full", "random", "urandom", "tty", "console")
+    devices = [Path("/dev") / name for name in names]
+
+    def owned() -> list[tuple[int, int, int]]:
+        return [(found.st_mode, found.st_uid, found.st_gid) for found in map(Path.stat, devices)]
+
+    def ask_for_a_login() -> bytes:
+        with socket.create_connection(("127.0.0.1", 2002), 5) as wire:
+            wire.settimeout(20)
+            wire.sendall(b"\r")
+            said = b""
+            while b"login:" not in said:
+                said += wire.recv(4096)
+            return said
+
+    before = owned()
+    with product("--second") as units:
+        seen = units.inside("stat -c %d /dev/null /dev/zero /dev/console").split()
+        assert len(seen) == 3
+        assert str(Path("/dev").stat().st_dev) not in seen
+        assert b"login:" in units.bench(ask_for_a_login)
+        assert owned() == before

@@ -1,4 +1,4 @@
-"""A terminal server: the product's serial console as a TCP port on the bench's loopback."""
+"""A terminal server: a unit's serial console as a TCP port on the bench's loopback."""
 
 import os
 import pty
@@ -9,17 +9,17 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-ADDRESS = ("127.0.0.1", 2001)
+ADDRESS, SECOND = ("127.0.0.1", 2001), ("127.0.0.1", 2002)
 CHUNK = 4096
 
 
 class TerminalServer:
     """Carries octets between one caller at a time and a pseudo-terminal whose `path` the product gets."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: tuple[str, int] = ADDRESS) -> None:
         self._master, self._slave = pty.openpty()
         self.path = os.ttyname(self._slave)
-        self._listener = socket.create_server(ADDRESS)
+        self._listener = socket.create_server(address)
         self._wake, self._end = os.pipe()
         self._thread = threading.Thread(target=self._serve, daemon=True)
 

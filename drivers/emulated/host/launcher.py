@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from drivers.emulated.host import HostError, network, tree
-from drivers.emulated.host.console import TerminalServer
+from drivers.emulated.host.console import SECOND, TerminalServer
 from drivers.emulated.host.faults import HOST
 from drivers.emulated.host.power import PowerSwitch
 
@@ -76,15 +76,15 @@ def _hold(options: argparse.Namespace, stop: int) -> None:
         "untouched": _passwords(options.secrets) if options.untouched else {},
     }
     machines: list[subprocess.Popen[bytes]] = []
-    with TerminalServer() as console, PowerSwitch(lambda: _runs(machines), lambda: _cut(machines)):
+    switch = PowerSwitch(lambda: _runs(machines), lambda: _cut(machines))
+    with TerminalServer() as console, TerminalServer(SECOND) as other, switch:
         try:
             out = _set_up(told | {"console": console.path}, machines, network.join)
             services, sockets = (SERVICES[:1], ()) if options.untouched else (SERVICES, SOCKETS)
             first = _wait(machines[0], stop, services, sockets)
             if options.second:
-                _set_up(
-                    told | {"console": "/dev/null", "unit": 2, "second": True}, machines, network.join_second
-                )
+                differs = {"console": other.path, "unit": 2, "second": True}
+                _set_up(told | differs, machines, network.join_second)
             print(f"host ready (look inside: nsenter --all --target {first})", flush=True)
             _until(out, stop)
         finally:

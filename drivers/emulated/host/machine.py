@@ -40,12 +40,12 @@ mount --bind proc/sys proc/sys
 mount -o remount,bind,ro proc/sys
 mount --bind proc/sys/net proc/sys/net
 mount -o remount,bind,rw proc/sys/net
-for file in sysrq-trigger kcore kmsg modules; do
-    if [ -e proc/$file ]; then mount --bind /dev/null proc/$file; fi
-done
 mount -t sysfs -o ro,nosuid,nodev,noexec sysfs sys
 mount -t tmpfs -o mode=755,nosuid,size=1m dev dev
 {devices}
+for file in sysrq-trigger kcore kmsg modules; do
+    if [ -e proc/$file ]; then mount --bind dev/null proc/$file; fi
+done
 mkdir dev/pts dev/shm
 ln -s pts/ptmx dev/ptmx
 ln -s /proc/self/fd dev/fd
