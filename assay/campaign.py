@@ -126,6 +126,10 @@ def _judge_one(bound: Case[Any], facts: Mapping[str, Any]) -> Verdict:
         return Verdict(Outcome.ERROR, f"the judge broke at {where}: {type(error).__name__}: {error}")
 
 
+UNRUN = (Outcome.NOT_APPLICABLE, Outcome.INCONCLUSIVE)
+"""What a plan may decide without a record: does not apply; not declared, or not allowed to run."""
+
+
 def fresh_folder() -> Path:
     """Where a campaign goes that is told no folder: campaigns/<time>."""
     return Path("campaigns") / datetime.now().strftime("%Y%m%d-%H%M%S")
@@ -140,7 +144,7 @@ class Campaign:
         self.files: Files = files or Folder(path)
         self.plan = tuple(from_json(Planned, entry) for entry in header["plan"])
         for planned in self.plan:
-            if planned.decided is not None and planned.decided.outcome is not Outcome.NOT_APPLICABLE:
+            if planned.decided is not None and planned.decided.outcome not in UNRUN:
                 what = f"{planned.case}/{planned.variant}: {planned.decided.outcome}"
                 raise UsageError(f"{path}: the plan decides {what}, and only a record may say that")
 
