@@ -150,8 +150,8 @@ FAULTS = {
         "",
         "a table of the SNMP agent has no end",
         (
-            write("/usr/lib/np/endless.py", _ENDLESS, 0o755),
-            append("/etc/snmp/snmpd.conf", "pass_persist .1.3.6.1.2.1.1.99 /usr/lib/np/endless.py\n"),
+            write("/etc/snmp/endless.py", _ENDLESS),
+            append("/etc/snmp/snmpd.conf", "pass_persist .1.3.6.1.2.1.1.99 /usr/bin/python3 /etc/snmp/endless.py\n"),
         ),
         awkward=True,
     ),
