@@ -21,6 +21,7 @@ PROBE_S = 1.0
 TFTP = 69
 RATE_LIMITED = 1_000  # UDP ports; in longer scans nmap says "closed|filtered" of those that keep silent
 SILENT = ("open|filtered", "closed|filtered")
+MUTE = "no-response"  # nmap's reason where nothing came
 
 _KINDS: dict[Transport, str] = {"tcp": "-sS", "udp": "-sU", "sctp": "-sY", "ip": "-sO"}
 _PROGRESS = re.compile(rb'<taskprogress [^>]{0,200}percent="([0-9.]{1,6})"')
@@ -91,6 +92,9 @@ def _words(
         kind = "-sT"
     words = ["nmap", "-oX", "-", "-n", "-Pn", kind, "-p", ports, "--max-rate", str(max(rate, 1))]
     words += ["--max-retries", "2", "--stats-every", "5s", "--host-timeout", f"{max(int(within), 1)}s"]
+    if len(_numbers(ports)) > RATE_LIMITED:
+        # what drops silently would make nmap slow down far below the agreed rate
+        words += ["--min-rate", str(max(rate // 4, 1))]
     if transport == "udp" and len(_numbers(ports)) > RATE_LIMITED:
         # a host that limits its ICMP errors would make nmap wait a second for each closed port
         words.append("--defeat-icmp-ratelimit")
@@ -127,7 +131,9 @@ def read(xml: bytes, address: str, transport: Transport) -> Scan:
     closed = others.get("closed", 0) + len(ports) - len(kept)
     scanned = len(ports) + sum(others.values())
     others.pop("closed", None)
-    return Scan(address, transport, scanned, kept, closed, 0.0, problem, others)
+    mute = [_int(e.get("count")) for e in host.iterfind(f"ports/extraports/extrareasons[@reason='{MUTE}']")]
+    silent = sum(mute) + sum(port.reason == MUTE for port in ports)
+    return Scan(address, transport, scanned, kept, closed, 0.0, problem, others, silent)
 
 
 def _port(one: ET.Element, transport: Transport) -> Port:

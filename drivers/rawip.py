@@ -23,7 +23,7 @@ from drivers.pcapng import interface_block, packet_block, replace_file, section
 
 KEEP = 20_000  # frames of one exchange
 HEARD = 4_000  # of them that are looked into: a millisecond each
-MAX_PACKETS, MAX_PACE = 20_000, 1_000.0
+MAX_PACKETS, MAX_PACE = 20_000, 20_000.0
 FLOOD_RATE, FLOOD_S = 20_000, 120.0  # the most that a SYN flood may be
 FRAMES = 4_096  # different ones in a flood
 NEIGHBOURS = 1_000

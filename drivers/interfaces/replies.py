@@ -200,7 +200,8 @@ class Port:
 class Scan:
     """A finished scan of one address; `problem` says why it proves nothing.
 
-    `others` counts, for each state, the ports that are not closed and that the scanner does not list.
+    `others` counts, for each state, the ports that are not closed and that the scanner does not list;
+    `silent` those of all ports from which nothing came, not even a refusal.
     """
 
     address: str
@@ -211,6 +212,7 @@ class Scan:
     seconds: float
     problem: str = ""
     others: Mapping[str, int] = field(default_factory=dict)
+    silent: int = 0
     ref: str = ""
 
 

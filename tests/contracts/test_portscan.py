@@ -140,6 +140,20 @@ def test_what_a_service_says_is_made_harmless() -> None:
     assert port.service.isprintable()
 
 
+def test_ports_from_which_nothing_came_are_counted() -> None:
+    xml = (
+        b'<nmaprun><host><ports><extraports state="filtered" count="65000">'
+        b'<extrareasons reason="no-response" count="64000"/>'
+        b'<extrareasons reason="admin-prohibited" count="1000"/></extraports>'
+        b'<extraports state="closed" count="9"><extrareasons reason="reset" count="9"/></extraports>'
+        b'<port portid="22"><state state="open" reason="syn-ack"/></port>'
+        b'<port portid="161"><state state="filtered" reason="no-response"/></port>'
+        b'</ports></host><runstats><finished exit="success"/></runstats></nmaprun>'
+    )
+    found = portscan.read(xml, HOST, "tcp")
+    assert (found.silent, found.closed, found.scanned) == (64_001, 9, 65_011)
+
+
 @pytest.mark.parametrize("ports", ["1-", "x", "22,,23", "-5x"])
 def test_a_list_of_ports_is_checked_before_anything_is_sent(ports: str) -> None:
     if ports == "1-":
