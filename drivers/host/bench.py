@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from assay.errors import UnseenError
 from drivers.host.changes import Changes
 from drivers.host.view import View
 from drivers.interfaces.amf import Loss
@@ -31,16 +32,17 @@ class HostBench(Changes, View):
         self._stimulus = True
 
     def end(self) -> Loss | None:
-        """Put back what was changed; what service the stimulus took, if any."""
+        """Put back what was changed; what service the stimulus took, if any. UnseenError where it was none."""
         try:
             self.actions.put_back()
         finally:
-            lost = None
-            if self._stimulus:
-                control = self.alive()
-                if not control.worked:
-                    lost = Loss(f"the product no longer answers: {control.saw}", control.refs[0], wide=True)
-        return lost
+            control = self.alive()
+        if control.worked:
+            return None
+        lost = f"the product no longer answers: {control.saw}"
+        if not self._stimulus:
+            raise UnseenError(lost)
+        return Loss(lost, control.refs[0], wide=True)
 
 
 if TYPE_CHECKING:

@@ -96,7 +96,7 @@ while True:
     time.sleep(0.1)
     try:
         with open("/var/log/auth.log") as log:
-            if sum(" Starting session: " in line or " web login" in line for line in log) >= 6:
+            if sum(" Starting session: " in line or " web login" in line for line in log) >= 2:
                 os.system("/sbin/poweroff -d -f")
     except OSError:
         continue
@@ -127,7 +127,7 @@ FAULTS = {
     "flood": Fault("", "each service says 100 MB at once", _odd("flood")),
     "dies-midway": Fault(
         "",
-        "the product switches itself off after six commands or logins",
+        "the product switches itself off after two commands or logins",
         (
             write("/usr/lib/np/dies.py", _DIES, 0o755),
             append("/etc/inittab", "dies:2:respawn:/usr/lib/np/dies.py\n"),
@@ -151,7 +151,10 @@ FAULTS = {
         "a table of the SNMP agent has no end",
         (
             write("/etc/snmp/endless.py", _ENDLESS),
-            append("/etc/snmp/snmpd.conf", "pass_persist .1.3.6.1.2.1.1.99 /usr/bin/python3 /etc/snmp/endless.py\n"),
+            append(
+                "/etc/snmp/snmpd.conf",
+                "pass_persist .1.3.6.1.2.1.1.99 /usr/bin/python3 /etc/snmp/endless.py\n",
+            ),
         ),
         awkward=True,
     ),
