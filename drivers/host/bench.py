@@ -32,7 +32,7 @@ class HostBench(Changes, View):
         self._stimulus = True
 
     def end(self) -> Loss | None:
-        """Put back what was changed; what service the stimulus took, if any. UnseenError where it was none."""
+        """Put back what was changed; what service the stimulus took, if any; UnseenError without one."""
         try:
             self.actions.put_back()
         finally:
