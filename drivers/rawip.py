@@ -17,7 +17,7 @@ from scapy.layers.l2 import ARP, Ether
 from assay.errors import LabError
 from drivers import frames, reach
 from drivers.capture import ETHERNET
-from drivers.interfaces.host import Packet
+from drivers.interfaces.host import Arp, Packet
 from drivers.interfaces.replies import Exchange, Heard
 from drivers.pcapng import interface_block, packet_block, replace_file, section
 
@@ -25,17 +25,19 @@ KEEP = 20_000  # frames of one exchange
 HEARD = 4_000  # of them that are looked into: a millisecond each
 MAX_PACKETS, MAX_PACE = 20_000, 20_000.0
 FLOOD_RATE, FLOOD_S = 20_000, 120.0  # the most that a SYN flood may be
+FLOOD_SAMPLE = 400  # frames of a flood that are kept
 FRAMES = 4_096  # different ones in a flood
 NEIGHBOURS = 1_000
 ETH_ALL = 3
-SIOCGIFADDR, SIOCGIFBRDADDR = 0x8915, 0x8919
+SIOCGIFADDR, SIOCGIFNETMASK = 0x8915, 0x891B
+SOL_PACKET, ADD_MEMBERSHIP, PROMISCUOUS = 263, 1, 1
 
 
 class Link:
     """One end of a link of the harness's own: sends frames, and captures all that crosses it."""
 
-    def __init__(self, device: str) -> None:
-        self.device = device
+    def __init__(self, device: str, *, keep: int | None = None) -> None:
+        self.device, self._keep = device, keep
         try:
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         except OSError as error:
@@ -43,6 +45,8 @@ class Link:
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
             self._socket.bind((device, ETH_ALL))
+            everything = struct.pack("=iHH8x", socket.if_nametoindex(device), PROMISCUOUS, 0)
+            self._socket.setsockopt(SOL_PACKET, ADD_MEMBERSHIP, everything)
         except OSError as error:
             self._socket.close()
             raise LabError(f"no raw packets on {device}: {error.strerror}") from error
@@ -88,7 +92,7 @@ class Link:
             ours = address[2] == socket.PACKET_OUTGOING
             if not ours and (claim := _claim(octets)) and len(self.neighbours) < NEIGHBOURS:
                 self.neighbours.update([claim])
-            if len(self.frames) >= KEEP:
+            if len(self.frames) >= (self._keep or KEEP):
                 self.cut = True
                 continue
             self.frames.append((time.time(), octets, ours))
@@ -103,7 +107,7 @@ class Link:
 
 def exchange(
     device: str,
-    packets: Sequence[Packet] = (),
+    packets: Sequence[Packet | Arp] = (),
     *,
     seconds: float = 5.0,
     pace: float = 20.0,
@@ -132,7 +136,7 @@ def exchange(
     if len(packets) > MAX_PACKETS or not 0 < pace <= MAX_PACE:
         raise ValueError(f"at most {MAX_PACKETS} packets, at most {MAX_PACE:g} a second")
     for packet in packets:
-        if not _group(packet.destination, device):
+        if isinstance(packet, Packet) and not _group(packet.destination, device):
             reach.check_host(packet.destination)
     with Link(device) as link:
         ready = [build(packet, link, gateway) for packet in packets]
@@ -177,8 +181,13 @@ def watch(
                 link.write(capture, what)
 
 
-def build(packet: Packet, link: Link, gateway: str = "") -> bytes:
+def build(packet: Packet | Arp, link: Link, gateway: str = "") -> bytes:
     """The Ethernet frame of a packet, with lengths and checksums as they should be."""
+    if isinstance(packet, Arp):
+        hardware = packet.hardware or link.mac
+        kind, there = (2, hardware) if packet.reply else (1, "00:00:00:00:00:00")
+        arp = ARP(op=kind, hwsrc=hardware, psrc=packet.sender, hwdst=there, pdst=packet.target)
+        return bytes(Ether(src=hardware, dst="ff:ff:ff:ff:ff:ff") / arp)
     target = ipaddress.ip_address(packet.destination)
     source = packet.source or own_address(link.device, target.version)
     octets = frames.ip_packet(packet, source)
@@ -207,10 +216,10 @@ def _group(destination: str, device: str) -> bool:
     target = ipaddress.ip_address(destination)
     if target.version == 6:
         return target.packed[0] == 0xFF
-    return 224 <= target.packed[0] < 240 or destination in (
-        "255.255.255.255",
-        _ask_kernel(device, SIOCGIFBRDADDR),
-    )
+    if 224 <= target.packed[0] < 240 or destination == "255.255.255.255":
+        return True
+    ours = f"{_ask_kernel(device, SIOCGIFADDR)}/{_ask_kernel(device, SIOCGIFNETMASK)}"
+    return target == ipaddress.IPv4Interface(ours).network.broadcast_address
 
 
 def own_address(device: str, version: int, *, link_local: bool = False) -> str:
@@ -286,6 +295,7 @@ def _heard(link: Link, began: float, wanted: Callable[[Heard], bool]) -> tuple[l
 # --- a flood ------------------------------------------------------------------------------------------------
 
 
+@contextmanager
 def syn_flood(
     device: str,
     destination: str,
@@ -294,14 +304,16 @@ def syn_flood(
     sources: str = "198.18.0.0/15",
     rate: int = 10_000,
     seconds: float = 60.0,
-    stop: threading.Event | None = None,
+    capture: Path | None = None,
+    what: str = "",
     seed: int = 1,
     gateway: str = "",
-) -> Exchange:
-    """Send SYN segments from changing sources to one declared port, at a bounded rate and for a bounded time.
+) -> Iterator[Callable[[], Exchange]]:
+    """While the block runs, send SYN segments to one declared port, at a bounded rate and for a bounded time.
 
     The sources are drawn, the same for the same seed, from a prefix that the product routes back to the
-    harness and that nobody answers from. `stop` ends it early.
+    harness and that nobody answers from. What it gives tells how many were sent so far, and the first frames
+    of the product; the capture has those and the first that were sent.
 
     Raises:
         ValueError: more than 20,000 a second or 120 s.
@@ -312,8 +324,7 @@ def syn_flood(
     reach.check((destination, port))
     network = ipaddress.ip_network(sources)
     draw = random.Random(seed)  # noqa: S311 - to be repeatable, not to be secret
-    done = stop or threading.Event()
-    with Link(device) as link:
+    with Link(device, keep=FLOOD_SAMPLE) as link:
         mac = _mac_of(destination, link, gateway)
         ready = []
         for _ in range(FRAMES):
@@ -321,17 +332,43 @@ def syn_flood(
             ports, number = (draw.randrange(1024, 65_536), port), draw.getrandbits(32)
             segment = struct.pack(">HHIIBBHHH", *ports, number, 0, 0x50, 2, 8192, 0, 0)
             ready.append(build(Packet(destination, 6, segment.hex(), source, link_destination=mac), link))
-    # a socket of its own: the capture would be full of the flood
-    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as sock:
-        sock.bind((device, 0))
-        began = time.monotonic()
-        sent = 0
-        while not done.is_set() and (now := time.monotonic() - began) < seconds:
-            due = min(int(now * rate) + 1, int(seconds * rate))
-            for number in range(sent, due):
-                with suppress(BlockingIOError, OSError):
-                    sock.send(ready[number % FRAMES])
-            sent = max(sent, due)
-            done.wait(0.001)
-        took = time.monotonic() - began
-    return Exchange(f"SYN flood of {destination}:{port}", sent, (), took)
+        began, sender = time.time(), _Sender(device, ready, rate, seconds)
+
+        def so_far() -> Exchange:
+            heard, cut = _heard(link, began, lambda heard: True)
+            name = what or f"SYN flood of {destination}:{port}"
+            return Exchange(name, sender.sent, tuple(heard), sender.took, cut)
+
+        sender.start()
+        try:
+            yield so_far
+        finally:
+            sender.done.set()
+            sender.join(5)
+            link.stop()
+            if capture is not None:
+                link.write(capture, what)
+
+
+class _Sender(threading.Thread):
+    """Sends frames in turn, `rate` a second; its socket is its own, for that of a link would be drowned."""
+
+    def __init__(self, device: str, ready: Sequence[bytes], rate: int, seconds: float) -> None:
+        super().__init__(daemon=True)
+        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        self._socket.bind((device, 0))
+        self._ready, self._rate, self._seconds = ready, rate, seconds
+        self.done = threading.Event()
+        self.sent, self.took = 0, 0.0
+
+    def run(self) -> None:
+        began, whole = time.monotonic(), int(self._seconds * self._rate)
+        with self._socket as sock:
+            while not self.done.is_set() and self.sent < whole:
+                now = time.monotonic() - began
+                due = min(int(now * self._rate) + 1, whole)
+                for number in range(self.sent, due):
+                    with suppress(BlockingIOError, OSError):
+                        sock.send(self._ready[number % len(self._ready)])
+                self.sent, self.took = max(self.sent, due), now
+                self.done.wait(0.001)

@@ -75,7 +75,9 @@ class Declaration(Shape):
             one for one in (self.bmc.endpoint, self.console.endpoint, self.product.second_instance) if one
         ]
         sockets = {(one.address, one.port) for one in services if one.address and one.port}
-        hosts = {str(ip_interface(a).ip) for one in self.network.interfaces or () for a in one.addresses}
+        ours = [ip_interface(a) for one in self.network.interfaces or () for a in one.addresses]
+        hosts = {str(one.ip) for one in ours}
+        hosts |= {str(one.network.broadcast_address) for one in ours if one.version == 4}
         return sockets, hosts | {one.address for one in services if one.address}
 
 

@@ -18,8 +18,9 @@ from drivers.host import logs
 from drivers.host.access import Access
 from drivers.host.certificates import self_signed
 from drivers.host.core import CHECK_S
+from drivers.host.reference import Reference
 from drivers.host.store import file_of
-from drivers.interfaces.host import LogLines, Packet
+from drivers.interfaces.host import Arp, LogLines, Packet
 from drivers.interfaces.replies import Exchange, Fact, Ran, Scan, Transport
 
 SCAN_RATE = 1000  # probes a second where nothing is declared
@@ -112,17 +113,14 @@ class View(Access):
         raise UnseenError("not declared: harness_addresses in network.interfaces")
 
     def exchange(
-        self, link: str, packets: Sequence[Packet] = (), *, seconds: float = 5.0, pace: float = 20.0
+        self, link: str, packets: Sequence[Packet | Arp] = (), *, seconds: float = 5.0, pace: float = 20.0
     ) -> Exchange:
         device, name = self._device(link), f"{link}-{self._captures()}.pcapng"
         found = rawip.exchange(
             device, packets, seconds=seconds, pace=pace, capture=self._folder / name, what=link
         )
         self.trace.imposed += seconds
-        kinds = Counter(heard.kind for heard in found.heard)
-        facts = {"sent": found.sent, "heard": dict(kinds), "file": name, "problem": found.problem}
-        self.trace.note(True, "link", f"exchange on {link}", **facts)
-        return replace(found, ref=name)
+        return self._crossed(f"exchange on {link}", name, found)
 
     @contextmanager
     def watching(self, link: str) -> Iterator[Callable[[], Exchange]]:
@@ -131,18 +129,33 @@ class View(Access):
         with rawip.watch(device, capture=capture, what=link) as so_far:
             yield lambda: replace(so_far(), ref=name)
             last = so_far()
-        kinds = Counter(heard.kind for heard in last.heard)
-        facts = {"heard": dict(kinds), "seconds": last.seconds, "file": name}
-        self.trace.note(True, "link", f"watch of {link}", **facts)
+        self._crossed(f"watch of {link}", name, last)
 
+    @contextmanager
     def flood(
         self, link: str, destination: str, port: int, *, sources: str, rate: int, seconds: float
-    ) -> Exchange:
-        found = rawip.syn_flood(
-            self._device(link), destination, port, sources=sources, rate=rate, seconds=seconds
-        )
-        self.trace.imposed += seconds
-        return replace(found, ref=self._noted("link", f"SYN flood on {link}", replace(found, heard=())))
+    ) -> Iterator[Callable[[], Exchange]]:
+        device, name = self._device(link), f"{link}-{self._captures()}.pcapng"
+        capture = self._folder / name
+        with rawip.syn_flood(
+            device, destination, port, sources=sources, rate=rate, seconds=seconds, capture=capture, what=link
+        ) as so_far:
+            yield lambda: replace(so_far(), ref=name)
+            last = so_far()
+        self._crossed(f"SYN flood on {link}", name, last)
+
+    @contextmanager
+    def reference(self, *ports: int) -> Iterator[Reference]:
+        rows = self._declared.rows("network.interfaces")
+        with Reference(rows, ports, self._folder, self._crossed) as reference:
+            yield reference
+
+    def _crossed(self, what: str, name: str, found: Exchange) -> Exchange:
+        """Keep an event for what crossed a link; the exchange with its evidence."""
+        kinds = Counter(heard.kind for heard in found.heard)
+        facts = {"sent": found.sent, "heard": dict(kinds), "seconds": found.seconds, "problem": found.problem}
+        self.trace.note(True, "link", what, **facts, file=name)
+        return replace(found, ref=name)
 
     def _device(self, link: str) -> str:
         for one in self._declared.rows("network.interfaces"):

@@ -130,6 +130,19 @@ class Packet:
 
 
 @dataclass(frozen=True)
+class Arp:
+    """An ARP packet (RFC 826) to everybody on a link: a question, or an unasked answer.
+
+    Where sender and target are the same it is gratuitous: it tells where an address is.
+    """
+
+    sender: str
+    target: str
+    reply: bool = False
+    hardware: str = ""  # MAC of the sender; default: the harness's
+
+
+@dataclass(frozen=True)
 class Document:
     """A document of the vendor as it was opened; `problem` says why it proves nothing."""
 
@@ -212,6 +225,24 @@ class Collector(Protocol):
 
     def received(self, pattern: str, *, within: float = 0) -> tuple[SyslogRecord, ...]:
         """The records that match, when there is one or the time is over; all so far with `within=0`."""
+        ...
+
+
+class Reference(Protocol):
+    """A Linux of the harness's own that has the product's addresses and refuses nothing."""
+
+    def exchange(
+        self, link: str, packets: Sequence[Packet | Arp] = (), *, seconds: float = 1.0, pace: float = 20.0
+    ) -> Exchange: ...
+
+    def watching(self, link: str) -> AbstractContextManager[Callable[[], Exchange]]: ...
+
+    def flood(
+        self, link: str, destination: str, port: int, *, sources: str, rate: int, seconds: float
+    ) -> AbstractContextManager[Callable[[], Exchange]]: ...
+
+    def connects(self, address: str, port: int, within: float) -> bool:
+        """Whether it takes a TCP connection from the harness's own address."""
         ...
 
 
@@ -416,7 +447,7 @@ class HostBench(Protocol):
         ...
 
     def exchange(
-        self, link: str, packets: Sequence[Packet] = (), *, seconds: float = 5.0, pace: float = 20.0
+        self, link: str, packets: Sequence[Packet | Arp] = (), *, seconds: float = 5.0, pace: float = 20.0
     ) -> Exchange:
         """Send packets on the harness's end of an interface, `pace` a second, and listen."""
         ...
@@ -427,8 +458,20 @@ class HostBench(Protocol):
 
     def flood(
         self, link: str, destination: str, port: int, *, sources: str, rate: int, seconds: float
-    ) -> Exchange:
-        """Send SYN segments from the addresses of a prefix to a declared port, within the driver's bounds."""
+    ) -> AbstractContextManager[Callable[[], Exchange]]:
+        """Send SYN segments from the addresses of a prefix to a declared port while the block runs.
+
+        Within the driver's bounds, and for `seconds` at most. What it gives tells how many were sent so far,
+        and the first packets that the product sent.
+        """
+        ...
+
+    def reference(self, *ports: int) -> AbstractContextManager[Reference]:
+        """A Linux of the harness's own with the product's addresses, to try on what the product is to refuse.
+
+        It answers, forwards and believes everything, listens at these TCP ports, and has no protection
+        against floods. Nothing that is sent to it leaves the harness.
+        """
         ...
 
     # what every case does

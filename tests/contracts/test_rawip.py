@@ -1,7 +1,6 @@
 """What raw packets owe: they reach a real kernel as described, its answers are told, and the bounds hold."""
 
 import subprocess
-import threading
 import time
 from collections.abc import Callable
 from functools import wraps
@@ -142,15 +141,21 @@ def test_a_flood_has_its_rate_and_its_end(pid: int, folder: Path) -> None:
     assert server.stdout is not None
     try:
         server.stdout.readline()
-        seen = rawip.syn_flood(BENCH, HOST, 80, rate=5_000, seconds=1.0)
-        assert 4_000 < seen.sent <= 5_000
+        with rawip.syn_flood(BENCH, HOST, 80, rate=5_000, seconds=1.0, capture=folder / "f.pcapng") as so_far:
+            deadline = time.monotonic() + 10
+            while so_far().sent < 4_900 and time.monotonic() < deadline:
+                time.sleep(0.05)
+        seen = so_far()
+        assert 4_900 <= seen.sent <= 5_000
         assert 0.9 < seen.seconds < 3
+        assert any(h.kind == "tcp SA" and h.facts["destination"].startswith("198.1") for h in seen.heard)
+        assert len(seen.heard) <= rawip.FLOOD_SAMPLE
         assert (
             int(there(pid, "cat /proc/net/netstat").split("TcpExt:")[2].split()[0]) > 0
         )  # SYN cookies went out
-        stop = threading.Event()
-        stop.set()
-        assert rawip.syn_flood(BENCH, HOST, 80, rate=5_000, seconds=10, stop=stop).sent == 0
+        with rawip.syn_flood(BENCH, HOST, 80, rate=5_000, seconds=10) as so_far:
+            pass
+        assert so_far().sent < 2_500
     finally:
         server.kill()
         server.wait()
@@ -178,8 +183,8 @@ def test_nobody_there_and_nobody_declared_are_told(pid: int, folder: Path) -> No
         for destination in (HOST, "192.0.3.255", HOST6):
             with pytest.raises(UndeclaredError):
                 rawip.exchange(BENCH, (Packet(destination, 1, ECHO),), seconds=0)
-        with pytest.raises(UndeclaredError):
-            rawip.syn_flood(BENCH, HOST, 80, seconds=1)
+        with pytest.raises(UndeclaredError), rawip.syn_flood(BENCH, HOST, 80, seconds=1):
+            pass
     with pytest.raises(LabError, match="no raw packets"):
         rawip.exchange("nothere0")
 
@@ -215,8 +220,11 @@ def test_bounds_are_checked_before_anything_is_sent() -> None:
         with pytest.raises(ValueError, match="at most"):
             rawip.exchange("lo", pace=pace)
     for rate, seconds in ((0, 1), (1_000_000, 1), (1, 1e9)):
-        with pytest.raises(ValueError, match="at most"):
-            rawip.syn_flood("lo", "127.0.0.1", 80, rate=rate, seconds=seconds)
+        with (
+            pytest.raises(ValueError, match="at most"),
+            rawip.syn_flood("lo", "127.0.0.1", 80, rate=rate, seconds=seconds),
+        ):
+            pass
 
 
 @settings(max_examples=300, deadline=None, database=None)
