@@ -75,6 +75,7 @@ class Link:
 
     def send(self, frame: bytes) -> None:
         """Put one Ethernet frame on the link."""
+        self._keep_frame(frame, True)  # the kernel does not give a socket its own frames
         try:
             self._socket.send(frame)
         except OSError as error:
@@ -92,9 +93,12 @@ class Link:
             ours = address[2] == socket.PACKET_OUTGOING
             if not ours and (claim := _claim(octets)) and len(self.neighbours) < NEIGHBOURS:
                 self.neighbours.update([claim])
-            if len(self.frames) >= (self._keep or KEEP):
-                self.cut = True
-                continue
+            self._keep_frame(octets, ours)
+
+    def _keep_frame(self, octets: bytes, ours: bool) -> None:
+        if len(self.frames) >= (self._keep or KEEP):
+            self.cut = True
+        else:
             self.frames.append((time.time(), octets, ours))
 
     def write(self, path: Path, comment: str = "") -> None:
@@ -247,8 +251,10 @@ def _mac_of(destination: str, link: Link, gateway: str) -> str:
 
 
 def neighbour(link: Link, address: str, *, within: float = 3.0) -> str:
-    """The MAC address of a neighbour, asked anew on this link by ARP or neighbour solicitation."""
+    """The MAC address of a neighbour, asked once on this link by ARP or neighbour solicitation."""
     target = ipaddress.ip_address(address)
+    if mac := link.neighbours.get(target.packed):
+        return mac
     if target.version == 4:
         ours = own_address(link.device, 4)
         ask = Ether(src=link.mac, dst="ff:ff:ff:ff:ff:ff") / ARP(hwsrc=link.mac, psrc=ours, pdst=address)
@@ -261,7 +267,7 @@ def neighbour(link: Link, address: str, *, within: float = 3.0) -> str:
     frame, deadline = bytes(ask), time.monotonic() + within
     while (left := deadline - time.monotonic()) > 0:
         link.send(frame)
-        until = min(time.monotonic() + 1.0, deadline)
+        until = min(time.monotonic() + 0.25, deadline)
         while time.monotonic() < until:
             if mac := link.neighbours.get(target.packed):
                 return mac

@@ -1,5 +1,6 @@
 """What every part of the bench around a host shares: declaration, journal, mask, and the evidence."""
 
+import itertools
 import json
 import secrets
 import string
@@ -45,6 +46,7 @@ class Core:
         self._declared, self._store, self._folder = declared, store, folder
         self._admin: Client | None = None
         self._facts: dict[str, bytes] = {}
+        self._captures = itertools.count(1)
         folder.mkdir(parents=True, exist_ok=True)
 
     def fresh(self, interfaces: Collection[str] = ()) -> None:
@@ -52,6 +54,7 @@ class Core:
         self.trace.begin()
         self.counts = dict.fromkeys(self.counts, 0)
         self._facts = {}
+        self._captures = itertools.count(1)
         for path in self._folder.iterdir():
             path.unlink()
 
@@ -68,6 +71,10 @@ class Core:
         yield from self._facts.items()
         for path in sorted(self._folder.iterdir()):
             yield path.name, self.mask.octets(path.read_bytes())
+
+    def _capture(self, link: str) -> str:
+        """A name for a capture that nothing else has."""
+        return f"{link}-{next(self._captures)}.pcapng"
 
     def _noted(self, interface: str, name: str, reply: Any, **facts: Any) -> str:
         """Keep an event for a reply of a driver; its reference."""

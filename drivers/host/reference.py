@@ -55,6 +55,7 @@ class Reference:
         rows: `network.interfaces` of the declaration.
         ports: at which it listens, TCP.
         folder: where captures go.
+        named: gives a capture its name.
         note: keeps an exchange as evidence, under the name of its capture.
     """
 
@@ -63,10 +64,11 @@ class Reference:
         rows: Iterable[Mapping[str, Any]],
         ports: Sequence[int],
         folder: Path,
+        named: Callable[[str], str],
         note: Callable[[str, str, Exchange], Exchange],
     ) -> None:
         self._rows = [row for row in rows if row.get("harness")]
-        self._ports, self._folder, self._note = ports, folder, note
+        self._ports, self._folder, self._named, self._note = ports, folder, named, note
         self._held = ExitStack()
         self._ours = self._theirs = -1
 
@@ -89,7 +91,7 @@ class Reference:
         self, link: str, packets: Sequence[Packet | Arp] = (), *, seconds: float = 1.0, pace: float = 20.0
     ) -> Exchange:
         """As `HostBench.exchange`, with the reference in the product's place."""
-        device, name = self._device(link), self._name(link)
+        device, name = self._device(link), self._named(f"reference-{link}")
         with _inside(self._ours):
             found = rawip.exchange(
                 device, packets, seconds=seconds, pace=pace, capture=self._folder / name, what=link
@@ -99,7 +101,7 @@ class Reference:
     @contextmanager
     def watching(self, link: str) -> Iterator[Callable[[], Exchange]]:
         """As `HostBench.watching`."""
-        device, name = self._device(link), self._name(link)
+        device, name = self._device(link), self._named(f"reference-{link}")
         with ExitStack() as stack:
             with _inside(self._ours):
                 so_far = stack.enter_context(rawip.watch(device, capture=self._folder / name, what=link))
@@ -111,7 +113,7 @@ class Reference:
         self, link: str, destination: str, port: int, *, sources: str, rate: int, seconds: float
     ) -> Iterator[Callable[[], Exchange]]:
         """As `HostBench.flood`."""
-        device, name = self._device(link), self._name(link)
+        device, name = self._device(link), self._named(f"reference-{link}")
         flood = rawip.syn_flood(
             device,
             destination,
@@ -139,11 +141,6 @@ class Reference:
 
     def _device(self, link: str) -> str:
         return next(str(row["harness"]) for row in self._rows if row["name"] == link)
-
-    def _name(self, link: str) -> str:
-        return (
-            f"reference-{link}-{1 + sum(path.suffix == '.pcapng' for path in self._folder.iterdir())}.pcapng"
-        )
 
     def _namespace(self) -> int:
         """A network namespace that lives as long as its descriptor."""

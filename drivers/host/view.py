@@ -115,7 +115,7 @@ class View(Access):
     def exchange(
         self, link: str, packets: Sequence[Packet | Arp] = (), *, seconds: float = 5.0, pace: float = 20.0
     ) -> Exchange:
-        device, name = self._device(link), f"{link}-{self._captures()}.pcapng"
+        device, name = self._device(link), self._capture(link)
         found = rawip.exchange(
             device, packets, seconds=seconds, pace=pace, capture=self._folder / name, what=link
         )
@@ -124,7 +124,7 @@ class View(Access):
 
     @contextmanager
     def watching(self, link: str) -> Iterator[Callable[[], Exchange]]:
-        name = f"{link}-{self._captures()}.pcapng"
+        name = self._capture(link)
         device, capture = self._device(link), self._folder / name
         with rawip.watch(device, capture=capture, what=link) as so_far:
             yield lambda: replace(so_far(), ref=name)
@@ -135,7 +135,7 @@ class View(Access):
     def flood(
         self, link: str, destination: str, port: int, *, sources: str, rate: int, seconds: float
     ) -> Iterator[Callable[[], Exchange]]:
-        device, name = self._device(link), f"{link}-{self._captures()}.pcapng"
+        device, name = self._device(link), self._capture(link)
         capture = self._folder / name
         with rawip.syn_flood(
             device, destination, port, sources=sources, rate=rate, seconds=seconds, capture=capture, what=link
@@ -147,7 +147,7 @@ class View(Access):
     @contextmanager
     def reference(self, *ports: int) -> Iterator[Reference]:
         rows = self._declared.rows("network.interfaces")
-        with Reference(rows, ports, self._folder, self._crossed) as reference:
+        with Reference(rows, ports, self._folder, self._capture, self._crossed) as reference:
             yield reference
 
     def _crossed(self, what: str, name: str, found: Exchange) -> Exchange:
@@ -164,9 +164,6 @@ class View(Access):
                     raise UnseenError(f"not declared: harness, our end of {link}, in network.interfaces")
                 return str(one["harness"])
         raise UnseenError(f"not declared: an entry {link!r} of network.interfaces")
-
-    def _captures(self) -> int:
-        return 1 + sum(path.suffix == ".pcapng" for path in self._folder.iterdir())
 
     def scan(
         self,

@@ -116,6 +116,14 @@ def test_fragments_are_put_together_by_the_other_end(pid: int, folder: Path) -> 
 
 
 @on_a_link
+def test_a_capture_has_what_was_sent_once(pid: int, folder: Path) -> None:
+    capture = folder / "c.pcapng"
+    rawip.exchange(BENCH, (Packet(HOST, 1, ECHO),), seconds=0.3, capture=capture)
+    words = ["tshark", "-r", str(capture), "-Y", "icmp", "-T", "fields", "-e", "icmp.type"]
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout.split() == ["8", "0"]
+
+
+@on_a_link
 def test_a_spoofed_source_is_answered_to_whom_it_names(pid: int, folder: Path) -> None:
     seen = rawip.exchange(BENCH, (Packet(HOST, 1, ECHO, source="192.0.2.77"),), seconds=0.5)
     asked = [h for h in seen.heard if h.kind == "arp request"]

@@ -41,14 +41,18 @@ def on_the_reference(tmp_path: Path, work: Callable[[Reference], None]) -> None:
     need("ip", root=True)
 
     def run() -> None:
-        note = lambda what, name, found: found  # noqa: E731
+        names = (f"{number}.pcapng" for number in range(100))
         with (
             reach.only([("192.0.2.10", 80)], hosts=HOSTS),
-            Reference(ROWS, [80], tmp_path, note) as reference,
+            Reference(ROWS, [80], tmp_path, lambda link: next(names), note) as reference,
         ):
             work(reference)
 
     in_a_thread(run)
+
+
+def note(what: str, name: str, found: Exchange) -> Exchange:
+    return found
 
 
 def kinds(found: Exchange) -> list[str]:
@@ -64,7 +68,7 @@ def test_options_headers_and_broadcast_are_answered(tmp_path: Path) -> None:
         timestamp = Packet("192.0.2.255", 1, "0d000000" + "53000001" + "00" * 12)
         found = reference.exchange("one", [timestamp], seconds=0.3)
         assert [heard.facts["type"] for heard in found.heard if heard.kind.startswith("icmp ")] == [14]
-        assert (tmp_path / "reference-one-3.pcapng").exists()
+        assert (tmp_path / "2.pcapng").exists()
 
     on_the_reference(tmp_path, work)
 
