@@ -1,11 +1,13 @@
 """What test cases about raw packets share: payloads, and which of what came answers them."""
 
 import struct
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from assay.case import Control
-from drivers.interfaces.host import Packet
+from drivers.interfaces.host import Arp, Packet
 from drivers.interfaces.replies import Exchange, Heard
 from testsuites.ts_33_117.ports import Service
 
@@ -160,3 +162,35 @@ def numbered(*groups: Iterable[Service]) -> tuple[tuple[Sent, ...], ...]:
             probes.append(Sent(what, PROTOCOLS[one.protocol], number, one.port, one.address))
         found.append(tuple(probes))
     return tuple(found)
+
+
+def about(exchange: Exchange, sent: Iterable[Sent]) -> Exchange:
+    """What of an exchange is about these probes: answers, errors, and what cannot be read."""
+    every = tuple(sent)
+    heard = tuple(
+        one
+        for one in exchange.heard
+        if one.kind.startswith(("icmp", "unreadable")) or any(_answers(one, probe) for probe in every)
+    )
+    return replace(exchange, heard=heard)
+
+
+class Links(Protocol):
+    """What sends packets and listens: the bench, or its reference stack."""
+
+    def exchange(
+        self, link: str, packets: Sequence[Packet | Arp] = (), *, seconds: float = ..., pace: float = ...
+    ) -> Exchange: ...
+
+    def watching(self, link: str) -> AbstractContextManager[Callable[[], Exchange]]: ...
+
+
+def together(
+    links: Links, plans: Mapping[str, Sequence[Packet | Arp]], *, seconds: float, pace: float
+) -> dict[str, Exchange]:
+    """Send on one link after the other and listen on all of them, to the end; what came on each."""
+    with ExitStack() as stack:
+        so_far = {link: stack.enter_context(links.watching(link)) for link in plans}
+        for number, (link, packets) in enumerate(plans.items(), 1):
+            links.exchange(link, packets, seconds=seconds if number == len(plans) else 0, pace=pace)
+        return {link: replace(so_far[link](), sent=len(packets)) for link, packets in plans.items()}
