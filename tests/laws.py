@@ -29,10 +29,16 @@ Runs = Callable[[str], Run]
 
 @contextmanager
 def all_of(names: Iterable[str], one: Callable[[str], Run], *, at_a_time: int) -> Iterator[Runs]:
-    """Every product once, some at a time, whichever test asks first."""
+    """These products once each, some at a time, and any other when a test asks for it."""
     with ThreadPoolExecutor(at_a_time) as pool:
         futures: dict[str, Future[Run]] = {name: pool.submit(one, name) for name in names}
-        yield lambda name: futures[name].result()
+
+        def found(name: str) -> Run:
+            if name not in futures:
+                futures[name] = pool.submit(one, name)
+            return futures[name].result()
+
+        yield found
         pool.shutdown(wait=True, cancel_futures=True)
 
 
