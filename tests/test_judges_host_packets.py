@@ -7,7 +7,8 @@ import pytest
 
 from assay.case import Control
 from assay.verdict import Outcome
-from drivers.interfaces.replies import Exchange, Heard
+from drivers.interfaces.replies import Exchange, Heard, Ran
+from testsuites.ts_33_117 import test_broadcast_icmp_handling as broadcast
 from testsuites.ts_33_117 import test_handling_ip_options_and_extensions as options
 from testsuites.ts_33_117.packets import ICMP, TCP, Sent
 
@@ -24,7 +25,8 @@ def answer(sent: Sent, flags: str = "SA", number: int = 1) -> Heard:
 
 
 def heard(*came: Heard, **more: Any) -> Exchange:
-    return Exchange("oam", 10, came, 1.5, **{"ref": "oam-1.pcapng", **more})
+    whole = {"seconds": 1.5, "ref": "oam-1.pcapng", **more}
+    return Exchange("oam", 10, came, **whole)
 
 
 GIBBERISH = Heard(0.1, "", "unreadable", "00", 1)
@@ -92,4 +94,160 @@ def test_a_source_route_that_is_followed_fails() -> None:
 )
 def test_options_without_controls_are_inconclusive(change: dict[str, Any]) -> None:
     got = options.judge(replace(OPTIONS, **change))
+    assert got.outcome is Outcome.INCONCLUSIVE, got
+
+
+# --- TC_BROADCAST_ICMP_HANDLING ----------------------------------------------------------------------------
+
+BEFORE, AFTER = (Sent("echo", ICMP, port, 0, HOST) for port in (0x6000, 0x6001))
+NUMBERS = (0x6002, 0x6003)
+
+
+def stamp(number: int) -> Heard:
+    return Heard(0.1, HOST, "icmp 14/0", "", 3, {"type": 14, "id": number, "source": HOST})
+
+
+ALL = heard(*map(answer, (BEFORE, AFTER)), answer(Sent("all", ICMP, 0x6002)), stamp(0x6003))
+ASKED = broadcast.Asked(
+    "oam", (BEFORE, AFTER), NUMBERS, heard(*map(answer, (BEFORE, AFTER)), seconds=5.3), ALL
+)
+BROADCAST = broadcast.Replies((ASKED,), "1", GOOD)
+
+
+def test_broadcast_that_nobody_answers_passes() -> None:
+    assert broadcast.judge_replies(BROADCAST).outcome is Outcome.PASS
+    assert broadcast.judge_replies(replace(BROADCAST, setting="")).outcome is Outcome.PASS
+    dropped = broadcast.judge_replies(replace(BROADCAST, setting="0"))
+    assert dropped.outcome is Outcome.PASS
+    assert "something else drops them" in dropped.reason
+
+
+@pytest.mark.parametrize("reply", [answer(Sent("all", ICMP, 0x6002)), stamp(0x6003)])
+def test_broadcast_that_is_answered_fails(reply: Heard) -> None:
+    asked = replace(ASKED, seen=heard(reply))
+    assert broadcast.judge_replies(replace(BROADCAST, links=(asked,))).outcome is Outcome.FAIL
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"links": ()},
+        {"links": (replace(ASKED, numbers=()),)},
+        {"links": (replace(ASKED, unicast=()),)},
+        {"links": (replace(ASKED, seen=heard(answer(BEFORE), seconds=5.3)),)},
+        {"links": (replace(ASKED, seen=replace(ASKED.seen, seconds=1.0)),)},
+        {"links": (replace(ASKED, seen=replace(ASKED.seen, cut=True)),)},
+        {"links": (replace(ASKED, seen=replace(ASKED.seen, heard=(*ASKED.seen.heard, GIBBERISH))),)},
+        {"links": (replace(ASKED, reference=heard(stamp(0x6003))),)},
+        {"links": (replace(ASKED, reference=heard()),)},
+        {"alive": BAD},
+    ],
+)
+def test_broadcast_without_controls_is_inconclusive(change: dict[str, Any]) -> None:
+    got = broadcast.judge_replies(replace(BROADCAST, **change))
+    assert got.outcome is Outcome.INCONCLUSIVE, got
+
+
+TOLD = tuple(Sent("echo", ICMP, port, 0, HOST) for port in (0x6800, 0x6801))
+LINK_CONTROLS = (BEFORE, AFTER)
+
+
+def to(sent: Sent, mac: str) -> Heard:
+    one = answer(sent)
+    return replace(one, facts={**one.facts, "to_mac": mac})
+
+
+def arp(kind: str, source: str, target: str) -> Heard:
+    return Heard(0.1, source, f"arp {kind}", "", 4, {"source": source, "destination": target})
+
+
+def datagram(target: str) -> Heard:
+    return Heard(0.1, OURS, "udp", "", 5, {"port": broadcast.PORT, "destination": target})
+
+
+QUIET = (
+    *map(answer, LINK_CONTROLS),
+    to(TOLD[0], "02:00:00:00:00:01"),
+    arp("request", HOST, "192.0.2.253"),
+)
+BELIEVES = (to(TOLD[1], broadcast.FOREIGN_MAC), arp("reply", "198.51.100.1", OURS))
+LINK = broadcast.Link(
+    "oam",
+    "oam0",
+    "198.51.100.1",
+    "192.0.2.254",
+    "192.0.2.253",
+    TOLD,
+    LINK_CONTROLS,
+    heard(*QUIET),
+    heard(*BELIEVES),
+    None,
+)
+OFF = "\n".join(f"{device}/{name}:0" for device in ("all", "oam0") for name in broadcast.FUNCTIONS)
+SETTINGS = Ran(0, f"{OFF}\ndefault/proxy_arp:1\n192.0.2.1 dev oam0 lladdr 02:00:00:00:00:01", "", False, 0.1)
+FUNCTIONS = broadcast.Functions((LINK, replace(LINK, name="sig", device="sig0")), GOOD, SETTINGS, (), GOOD)
+
+
+def with_link(**change: Any) -> dict[str, Any]:
+    return {"links": (replace(LINK, **change), FUNCTIONS.links[1])}
+
+
+def test_functions_that_are_off_pass() -> None:
+    assert broadcast.judge_functions(FUNCTIONS).outcome is Outcome.PASS
+    assert broadcast.judge_functions(replace(FUNCTIONS, settings=None)).outcome is Outcome.PASS
+    assert "no interface" in broadcast.judge_functions(replace(FUNCTIONS, restarted=None)).reason
+    needed = ({"function": "gratuitous-arp-send", "interface": "oam"},)
+    announced = with_link(started=heard(arp("request", HOST, HOST)))
+    assert (
+        broadcast.judge_functions(replace(FUNCTIONS, exceptions=needed, **announced)).outcome is Outcome.PASS
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"settings": replace(SETTINGS, out="all/proxy_arp:1")}, "proxy-arp"),
+        ({"settings": replace(SETTINGS, out="oam0/mc_forwarding:1")}, "multicast-forwarding"),
+        ({"settings": replace(SETTINGS, out=f"{OFF}\n192.0.2.9 lladdr {broadcast.FOREIGN_MAC}")}, "table"),
+        (with_link(seen=heard(*QUIET, arp("reply", "198.51.100.1", OURS))), "proxy-arp"),
+        (with_link(seen=heard(to(TOLD[0], broadcast.FOREIGN_MAC))), "gratuitous-arp-accept"),
+        (with_link(seen=heard(*QUIET, to(TOLD[1], broadcast.FOREIGN_MAC))), "gratuitous-arp-accept"),
+        (with_link(seen=heard(datagram(broadcast.GROUP))), "multicast-forwarding"),
+        (with_link(seen=heard(datagram("192.0.2.255"))), "directed-broadcast"),
+        (with_link(started=heard(arp("request", HOST, HOST))), "gratuitous-arp-send"),
+        (
+            {
+                "exceptions": ({"function": "proxy-arp"},),
+                "settings": replace(SETTINGS, out="all/arp_accept:1"),
+            },
+            "gratuitous-arp-accept",
+        ),
+    ],
+)
+def test_a_function_that_is_on_fails(change: dict[str, Any], said: str) -> None:
+    got = broadcast.judge_functions(replace(FUNCTIONS, **change))
+    assert got.outcome is Outcome.FAIL, got
+    assert said in got.reason
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"links": ()},
+        {"links": (LINK,)},
+        with_link(controls=()),
+        with_link(seen=heard(*QUIET[1:])),
+        with_link(seen=heard(*QUIET[:3])),
+        with_link(seen=heard(*QUIET, cut=True)),
+        with_link(seen=heard(*map(answer, LINK_CONTROLS), QUIET[3])),
+        with_link(reference=heard(BELIEVES[0])),
+        with_link(reference=heard(BELIEVES[1])),
+        {"settings": Ran(None, "", "", False, 1.0, "no answer")},
+        {"settings": Ran(1, "", "not found", False, 1.0)},
+        {"restarted": BAD},
+        {"alive": BAD},
+    ],
+)
+def test_functions_without_controls_are_inconclusive(change: dict[str, Any]) -> None:
+    got = broadcast.judge_functions(replace(FUNCTIONS, **change))
     assert got.outcome is Outcome.INCONCLUSIVE, got
