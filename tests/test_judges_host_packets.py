@@ -7,9 +7,11 @@ import pytest
 
 from assay.case import Control
 from assay.verdict import Outcome
+from drivers.interfaces.host import Line, LogLines
 from drivers.interfaces.replies import Exchange, Heard, Ran
 from testsuites.ts_33_117 import test_broadcast_icmp_handling as broadcast
 from testsuites.ts_33_117 import test_handling_ip_options_and_extensions as options
+from testsuites.ts_33_117 import test_ip_spoofing_mitigation as spoofing
 from testsuites.ts_33_117.packets import ICMP, TCP, Sent
 
 GOOD, BAD = Control("c", True, "ok"), Control("c", False, "no")
@@ -250,4 +252,76 @@ def test_a_function_that_is_on_fails(change: dict[str, Any], said: str) -> None:
 )
 def test_functions_without_controls_are_inconclusive(change: dict[str, Any]) -> None:
     got = broadcast.judge_functions(replace(FUNCTIONS, **change))
+    assert got.outcome is Outcome.INCONCLUSIVE, got
+
+
+# --- TC_IP_SPOOFING_MITIGATION -----------------------------------------------------------------------------
+
+BEHIND, LATER, OWN = (Sent("echo", ICMP, port, 0, HOST) for port in (0x5000, 0x5001, 0x5002))
+FALSE = spoofing.Spoofed("oam", "192.168.3.2", "sig", Sent("ssh", TCP, 23_001, 22, HOST))
+FALSE6 = spoofing.Spoofed("sig", "2001:db8::2", "oam", Sent("echo", 58, 0x5003, 0, "2001:db8::10"))
+LOGGED = LogLines(
+    "syslog", "spoofed", (Line("spoofed SRC=192.168.3.2", "e", {"source": "192.168.3.2"}),), 1.0, "e"
+)
+SPOOFING = spoofing.Seen(
+    GOOD,
+    ("oam", "sig"),
+    (BEHIND,),
+    (LATER,),
+    (OWN,),
+    (FALSE, FALSE6),
+    heard(answer(BEHIND)),
+    (heard(answer(OWN)), heard()),
+    heard(answer(LATER)),
+    LOGGED,
+    "rp_filter",
+    None,
+    GOOD,
+)
+
+
+def test_spoofed_sources_that_are_dropped_pass() -> None:
+    assert spoofing.judge(SPOOFING).outcome is Outcome.PASS
+    assert spoofing.judge(replace(SPOOFING, log=None)).outcome is Outcome.PASS
+
+
+REFUSED = {"type": 3, "quotes": "59d90016", "destination": "192.168.3.2"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"during": (heard(answer(OWN), answer(FALSE.sent)), heard())},
+        {"during": (heard(answer(OWN)), heard(answer(FALSE.sent, "R")))},
+        {"during": (heard(answer(FALSE6.sent)), heard())},
+        {"during": (heard(answer(OWN), Heard(0.1, HOST, "icmp 3/13", "", 1, REFUSED)), heard())},
+        {"log": replace(LOGGED, lines=())},
+        {"log": replace(LOGGED, lines=(Line("spoofed", "e", {"source": "192.0.2.1"}),))},
+    ],
+)
+def test_spoofed_sources_that_are_answered_or_not_logged_fail(change: dict[str, Any]) -> None:
+    got = spoofing.judge(replace(SPOOFING, **change))
+    assert got.outcome is Outcome.FAIL, got
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"routes": BAD},
+        {"behind": ()},
+        {"before": heard()},
+        {"after": heard()},
+        {"own": ()},
+        {"during": ()},
+        {"during": (heard(), heard())},
+        {"during": (heard(answer(OWN), cut=True), heard())},
+        {"during": (heard(answer(OWN), GIBBERISH), heard())},
+        {"spoofed": ()},
+        {"spoofed": (FALSE,)},
+        {"log": replace(LOGGED, problem="gone")},
+        {"alive": BAD},
+    ],
+)
+def test_spoofing_without_controls_is_inconclusive(change: dict[str, Any]) -> None:
+    got = spoofing.judge(replace(SPOOFING, **change))
     assert got.outcome is Outcome.INCONCLUSIVE, got

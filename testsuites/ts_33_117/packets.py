@@ -194,3 +194,14 @@ def together(
         for number, (link, packets) in enumerate(plans.items(), 1):
             links.exchange(link, packets, seconds=seconds if number == len(plans) else 0, pace=pace)
         return {link: replace(so_far[link](), sent=len(packets)) for link, packets in plans.items()}
+
+
+def joined(exchanges: Iterable[Exchange]) -> Exchange:
+    """What came on several links, as one; its problem is that of any of them."""
+    every = tuple(exchanges)
+    if not every:
+        return Exchange("no link", 0, (), 0.0, problem="no link was tried")
+    problem = next((why for one in every if (why := unheard(one))), "")
+    heard = tuple(heard for one in every for heard in one.heard)
+    sent, seconds = sum(one.sent for one in every), min(one.seconds for one in every)
+    return replace(every[0], sent=sent, heard=heard, seconds=seconds, problem=problem)
