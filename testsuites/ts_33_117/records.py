@@ -1,6 +1,7 @@
 """What test cases about records share: what is wanted of one, and whether it is there in time."""
 
 import re
+import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -60,6 +61,17 @@ def marks(host: HostBench) -> dict[str, int]:
     return {str(one["name"]): host.log_mark(str(one["name"])) for one in host.declared("logs.locations")}
 
 
+def marked(host: HostBench) -> Control:
+    """Control: a line that is written now is found in every declared log by the search that cases use."""
+    marker, places = f"assay-{secrets.token_hex(8)}", marks(host)
+    host.root(f"logger -p authpriv.notice {marker}; logger -p user.notice {marker}")
+    found = {name: host.logged(name, marker, place) for name, place in places.items()}
+    lacking = [name for name, one in found.items() if one.problem or not one.lines]
+    saw = f"not in {', '.join(lacking)}" if lacking else f"in {', '.join(found) or 'none'}"
+    refs = tuple(one.ref for one in found.values())
+    return Control("what is recorded now is found in every log", bool(found) and not lacking, saw, 0.0, refs)
+
+
 def wanted(
     host: HostBench, name: str, about: str, fields: Mapping[str, str], since: float, places: Mapping[str, int]
 ) -> Wanted:
@@ -116,6 +128,11 @@ def _odd(line: Line, one: Wanted, by: Clock) -> str:
     """What is wrong with a record; empty where nothing is."""
     if not re.match(re.escape(by.hostname.partition(".")[0]) + r"(\.|$)", line.groups.get("host", "")):
         return f"the record names {line.groups.get('host') or 'no'} host, not {by.hostname}"
+    return mistimed(line, one, by)
+
+
+def mistimed(line: Line, one: Wanted, by: Clock) -> str:
+    """What is wrong with the time of a record; empty where nothing is."""
     at = moment(line.groups.get("time", ""), by.zone)
     if at is None:
         return f"the record has no time with a zone ({line.groups.get('time') or 'none'})"
