@@ -314,3 +314,5 @@ class Cell(Shape):
     fields: dict[str, str] | None = None
     expect: str | int | None = None
     refused: str | None = None
+    read: str | None = None
+    undo: str | None = None
