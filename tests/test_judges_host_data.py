@@ -1,15 +1,19 @@
 """Judges of stored, shown and transferred data on facts made by hand: no PASS without controls."""
 
+import ctypes
+import ctypes.util
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from test_judges_host_system import GOOD, unsure
+from test_judges_host_system import GOOD, fact, file, unsure
 
 from assay.verdict import Outcome
 from drivers.interfaces.host import Line, LogLines
 from drivers.interfaces.replies import Ran
 from testsuites.ts_33_117 import test_logging_access_to_personal_data as personal
+from testsuites.ts_33_117 import test_psw_stor_support as stored
+from testsuites.ts_33_117.hashes import STRONG, WEAK, take_apart, tells, truncates, verifies
 from testsuites.ts_33_117.records import Clock, Wanted
 
 
@@ -98,3 +102,127 @@ def test_what_is_planted_is_searched_with_and_without_its_prefix(
     subscriber: dict[str, object], values: tuple[str, ...]
 ) -> None:
     assert personal.planted(subscriber) == values
+
+
+# --- TC_PSW_STOR_SUPPORT -----------------------------------------------------------------------------------
+
+
+def kept(number: int, what: str) -> stored.Stored:
+    return stored.Stored("os", what, "y", "j9T", f"s{number}", f"d{number}", 43, True, False, False, "r")
+
+
+KEPT = tuple(kept(number, what) for number, what in enumerate((*stored.SERIES, "set by the user")))
+STORE = stored.Seen(
+    ("os",),
+    (),
+    GOOD,
+    GOOD,
+    KEPT,
+    GOOD,
+    ("/etc/shadow",),
+    fact("files", file("/etc/shadow", "640", group="shadow")),
+    {},
+    GOOD,
+)
+
+
+def worse(**change: Any) -> dict[str, Any]:
+    return {"stored": (replace(KEPT[0], **change), *KEPT[1:])}
+
+
+def test_passwords_that_are_salted_and_hashed_pass() -> None:
+    unsure(stored.judge, STORE)
+    acl = {"/etc/shadow": ("user::rw-", "user:oper1:r--")}
+    judged: dict[Outcome, list[dict[str, Any]]] = {
+        Outcome.PASS: [
+            {"stored": (*KEPT[:6], replace(KEPT[6], size=31, scheme="2b", cost="12"))},
+            {"acls": {"/etc/shadow": ("user:oper1:---", "group::r--")}},
+        ],
+        Outcome.FAIL: [
+            worse(scheme="1"),
+            worse(scheme="SHA", salt="", verifies=None),
+            worse(scheme="PLAIN", verifies=None),
+            worse(scheme="descrypt"),
+            worse(tells=True),
+            worse(tells=True, verifies=None, scheme=""),
+            worse(truncates=True),
+            worse(salt="s1"),
+            worse(salt=""),
+            worse(digest="d2"),
+            worse(size=42),
+            worse(cost="j8T"),
+            {"files": fact("files", file("/etc/shadow", "644"))},
+            {"files": fact("f", file("/etc/shadow", "640"), file("/etc/shadow-", "604"))},
+            {"acls": acl},
+        ],
+        Outcome.INCONCLUSIVE: [
+            worse(verifies=False),
+            worse(verifies=None),
+            worse(scheme=""),
+            {"stored": ()},
+            {"stored": KEPT[1:]},
+            {"databases": ()},
+            {"databases": ("os", "web")},
+            {"unread": ("web",)},
+            {"stores": ("/etc/shadow", "/etc/other")},
+        ],
+    }
+    for outcome, changes in judged.items():
+        for change in changes:
+            got = stored.judge(replace(STORE, **change))
+            assert got.outcome is outcome, (change, got)
+
+
+PASSWORD = "Bdg2%kmx+Jq7"
+RECORDS = {
+    "$y$j9T$abcdefghijklmnop$": ("y", "j9T"),
+    "$6$rounds=6000$saltsalt$": ("6", "rounds=6000"),
+    "$5$saltsalt$": ("5", ""),
+    "$1$saltsalt$": ("1", ""),
+    "$2b$05$abcdefghijklmnopqrstuu": ("2b", "05"),
+    "ab": ("descrypt", ""),
+}
+
+
+@pytest.mark.parametrize("setting", RECORDS)
+def test_a_record_is_taken_apart_and_recomputed(setting: str) -> None:
+    made = crypt(PASSWORD, setting)
+    parts = take_apart(made)
+    assert (parts.scheme, parts.cost) == RECORDS[setting]
+    assert parts.salt
+    assert made.endswith(parts.digest)
+    assert verifies(PASSWORD, made) is True
+    assert verifies(PASSWORD + "x", made) is (parts.scheme == "descrypt")  # eight characters count
+    assert truncates(PASSWORD, made) is (parts.scheme == "descrypt")
+    assert not tells(PASSWORD, made)
+    assert bool(STRONG.fullmatch(parts.scheme)) is not bool(WEAK.fullmatch(parts.scheme))
+
+
+def crypt(password: str, setting: str) -> str:
+    function = ctypes.CDLL(ctypes.util.find_library("crypt")).crypt
+    function.restype, function.argtypes = ctypes.c_char_p, [ctypes.c_char_p, ctypes.c_char_p]
+    made: bytes = function(password.encode(), setting.encode())
+    return made.decode()
+
+
+@pytest.mark.parametrize(
+    ("record", "scheme", "verified", "told"),
+    [
+        ("{PLAIN}" + PASSWORD, "PLAIN", True, True),
+        ("{SHA}A+NIPNKe8aZGHP8bLxBlwExLNe8=", "SHA", False, False),
+        ("{SSHA}c29tZXNhbHRlZGRpZ2VzdA==", "SSHA", None, False),
+        ("{CRYPT}$1$saltsalt$aaaaaaaaaaaaaaaaaaaaaa", "1", None, False),
+        (PASSWORD, "", None, True),
+        ("QmRnMiVrbXgrSnE3", "", None, True),  # base64
+        ("x" + PASSWORD[3:9] + "y", "", None, True),
+        ("", "", None, False),
+        ("*", "", None, False),
+        ("!$6$", "", None, False),
+        ("$", "", None, False),
+        ("$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA", "argon2id", None, False),
+    ],
+)
+def test_other_records(record: str, scheme: str, verified: bool | None, told: bool) -> None:
+    assert take_apart(record).scheme == scheme
+    assert verifies(PASSWORD, record) in (verified, False if record.startswith("{CRYPT}") else verified)
+    assert tells(PASSWORD, record) is told
