@@ -12,6 +12,7 @@ from drivers.interfaces.replies import Exchange, Heard, Ran
 from testsuites.ts_33_117 import test_broadcast_icmp_handling as broadcast
 from testsuites.ts_33_117 import test_handling_ip_options_and_extensions as options
 from testsuites.ts_33_117 import test_ip_spoofing_mitigation as spoofing
+from testsuites.ts_33_117 import test_packet_filtering as filtering
 from testsuites.ts_33_117.packets import ICMP, TCP, Sent
 
 GOOD, BAD = Control("c", True, "ok"), Control("c", False, "no")
@@ -325,3 +326,80 @@ def test_spoofed_sources_that_are_answered_or_not_logged_fail(change: dict[str, 
 def test_spoofing_without_controls_is_inconclusive(change: dict[str, Any]) -> None:
     got = spoofing.judge(replace(SPOOFING, **change))
     assert got.outcome is Outcome.INCONCLUSIVE, got
+
+
+# --- TC_PACKET_FILTERING -----------------------------------------------------------------------------------
+
+FIRST, MORE, LAST = (Sent("echo from 1", ICMP, port, 0, HOST) for port in (0x7000, 0x7004, 0x7002))
+SECOND, STILL, LAST2 = (Sent("echo from 2", ICMP, port, 0, HOST) for port in (0x7001, 0x7005, 0x7003))
+FREE = filtering.Round("before", (FIRST, SECOND), (), heard(answer(FIRST), answer(SECOND)))
+HELD = filtering.Round("with", (MORE,), (STILL,), heard(answer(MORE)))
+GONE = filtering.Round("after", (LAST, LAST2), (), heard(answer(LAST), answer(LAST2)))
+FILTERING = filtering.Seen((GOOD,), (FREE, HELD, GONE), GOOD)
+RECORDS = tuple(Line("filter", "e", {"port": "8443"}) for _ in range(10))
+COUNTED = filtering.Counted(10, 0, 10, 8443, LogLines("syslog", "filter", RECORDS, 1.0, "e"))
+CAPABLE = filtering.Capabilities((GOOD,), (FREE, HELD, GONE), COUNTED, GOOD, GOOD)
+REFUSAL = Heard(0.1, HOST, "icmp 3/13", "", 2, {"type": 3, "quotes": "45000800aaaa7005"})
+
+
+def test_rules_that_hold_pass() -> None:
+    assert filtering.judge(FILTERING).outcome is Outcome.PASS
+    assert filtering.judge_capabilities(CAPABLE).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize("came", [answer(STILL), REFUSAL])
+def test_what_is_barred_and_answered_fails(came: Heard) -> None:
+    rounds = (FREE, replace(HELD, seen=heard(answer(MORE), came)), GONE)
+    assert filtering.judge(replace(FILTERING, rounds=rounds)).outcome is Outcome.FAIL
+    assert filtering.judge_capabilities(replace(CAPABLE, rounds=rounds)).outcome is Outcome.FAIL
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"after": 0},
+        {"after": 9},
+        {"after": 11},
+        {"reset": 10},
+        {"log": replace(COUNTED.log, lines=())},
+        {"log": replace(COUNTED.log, lines=RECORDS[:9])},
+        {"port": 22},
+    ],
+)
+def test_packets_that_are_not_counted_or_logged_fail(change: dict[str, Any]) -> None:
+    got = filtering.judge_capabilities(replace(CAPABLE, counted=replace(COUNTED, **change)))
+    assert got.outcome is Outcome.FAIL, got
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"configured": (BAD,)},
+        {"alive": BAD},
+        {"rounds": ()},
+        {"rounds": (FREE, GONE)},
+        {"rounds": (HELD,)},
+        {"rounds": (replace(FREE, seen=heard(answer(FIRST))), HELD, GONE)},
+        {"rounds": (FREE, replace(HELD, seen=heard()), GONE)},
+        {"rounds": (FREE, replace(HELD, through=()), GONE)},
+        {"rounds": (FREE, replace(HELD, seen=heard(answer(MORE), GIBBERISH)), GONE)},
+        {"rounds": (FREE, HELD, replace(GONE, seen=heard(answer(LAST))))},
+    ],
+)
+def test_filtering_without_controls_is_inconclusive(change: dict[str, Any]) -> None:
+    assert filtering.judge_capabilities(replace(CAPABLE, **change)).outcome is Outcome.INCONCLUSIVE
+    got = filtering.judge(replace(FILTERING, **change))
+    assert got.outcome is Outcome.INCONCLUSIVE, got
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"restart": BAD},
+        {"counted": replace(COUNTED, after=None)},
+        {"counted": replace(COUNTED, reset=None)},
+        {"counted": replace(COUNTED, log=replace(COUNTED.log, problem="gone"))},
+    ],
+)
+def test_capabilities_that_were_not_read_are_inconclusive(change: dict[str, Any]) -> None:
+    assert filtering.judge_capabilities(replace(CAPABLE, **change)).outcome is Outcome.INCONCLUSIVE

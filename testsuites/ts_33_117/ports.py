@@ -118,6 +118,17 @@ def services(host: HostBench, at: Iterable[Point]) -> tuple[Service, ...]:
     return tuple(found)
 
 
+def second_address(host: HostBench, point: Point) -> str:
+    """Another address of ours on the link."""
+    for row in host.declared("network.interfaces"):
+        if row["name"] == point.interface:
+            for text in (*row.get("harness_addresses", ()), *row.get("other_addresses", ())):
+                address = text.partition("/")[0]
+                if address != point.ours and (":" in address) == (point.version == 6):
+                    return str(address)
+    raise UnseenError(f"not declared: a second address of the harness on {point.interface}")
+
+
 # --- what the host says ----------------------------------------------------------------------
 
 
