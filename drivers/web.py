@@ -168,7 +168,7 @@ class Agent:
         reply: dict[str, str] = {}
         sock: socket.socket | None = None
         try:
-            sock = self._connect(within)
+            sock = self.connect(within)
             sock.settimeout(_left(deadline))
             if isinstance(sock, ssl.SSLSocket):
                 sock.do_handshake()
@@ -186,7 +186,8 @@ class Agent:
             if sock is not None:
                 sock.close()
 
-    def _connect(self, within: float) -> socket.socket:
+    def connect(self, within: float) -> socket.socket:
+        """A connection to the site; over TLS the handshake comes with the first octet that is sent."""
         site = self.site
         source = (site.source, 0) if site.source else None
         plain = socket.create_connection((site.host, site.port), within, source)

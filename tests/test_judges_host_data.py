@@ -9,10 +9,12 @@ import pytest
 from test_judges_host_system import GOOD, fact, file, unsure
 
 from assay.verdict import Outcome
-from drivers.interfaces.host import Line, LogLines
-from drivers.interfaces.replies import Ran
+from drivers.interfaces.facts import Process
+from drivers.interfaces.host import Document, Line, LogLines
+from drivers.interfaces.replies import Fact, Ran, WebLoad
 from testsuites.ts_33_117 import test_logging_access_to_personal_data as personal
 from testsuites.ts_33_117 import test_psw_stor_support as stored
+from testsuites.ts_33_117 import test_system_handling_of_overload_situations as overload
 from testsuites.ts_33_117.hashes import STRONG, WEAK, take_apart, tells, truncates, verifies
 from testsuites.ts_33_117.records import Clock, Wanted
 
@@ -226,3 +228,90 @@ def test_other_records(record: str, scheme: str, verified: bool | None, told: bo
     assert take_apart(record).scheme == scheme
     assert verifies(PASSWORD, record) in (verified, False if record.startswith("{CRYPT}") else verified)
     assert tells(PASSWORD, record) is told
+
+
+# --- TC_SYSTEM_HANDLING_OF_OVERLOAD_SITUATIONS -------------------------------------------------------------
+
+PAPERS = overload.Papers(
+    Document("olc.pdf", "aa", 10),
+    dict.fromkeys(overload.TOPICS, "p1"),
+    overload.TOPICS,
+    ({"endpoint": "sbi", "value": 200, "unit": "requests/s", "signal": "http-503"},),
+    (True,),
+    True,
+    GOOD,
+)
+
+
+def test_papers_that_cover_every_topic_pass() -> None:
+    unsure(overload.judge_papers, PAPERS)
+    judged: dict[Outcome, list[dict[str, Any]]] = {
+        Outcome.PASS: [{"readable": False, "named": (False,)}],
+        Outcome.FAIL: [
+            {"topics": {"design": "p1"}},
+            {"topics": {**PAPERS.topics, "discard": ""}},
+            {"thresholds": ()},
+            {"thresholds": ({"value": "high", "unit": "requests/s"},)},
+            {"thresholds": ({"value": True, "unit": "requests/s"},)},
+            {"thresholds": ({"value": 200},)},
+            {"named": (False,)},
+        ],
+        Outcome.INCONCLUSIVE: [
+            {"paper": Document("olc.pdf", "", 0, "no such file")},
+            {"paper": Document("olc.pdf", "bb", 10, "its SHA-256 is bb, not the declared one")},
+        ],
+    }
+    for outcome, changes in judged.items():
+        for change in changes:
+            got = overload.judge_papers(replace(PAPERS, **change))
+            assert got.outcome is outcome, (change, got)
+
+
+def run(pid: int, parent: int, name: str) -> Process:
+    return Process(pid, parent, 0, 0, 0, name, f"/usr/sbin/{name}", name, "")
+
+
+ALL = (run(1, 0, "init"), run(10, 1, "nginx"), run(11, 10, "nginx"), run(20, 1, "sshd"))
+LOADED = overload.Loaded(
+    GOOD,
+    200.0,
+    "http-503",
+    WebLoad(2200, {"401": 1200, "503": 1000, "lost": 0}, 0, 5.0, 440.0, "l"),
+    (fact("processes", *ALL, run(21, 20, "sshd")), fact("processes", *ALL, run(22, 20, "sshd"))),
+    "nginx",
+    ("nginx", "sshd"),
+    5.0,
+    0.1,
+    GOOD,
+)
+
+
+def test_an_overload_that_fails_safe_passes() -> None:
+    unsure(overload.judge_load, LOADED)
+    load, before = LOADED.load, LOADED.processes[0]
+    judged: dict[Outcome, list[dict[str, Any]]] = {
+        Outcome.FAIL: [
+            {"load": replace(load, served=1)},
+            {"load": replace(load, served=1, rate=20.0, told={"500": 100})},
+            {"processes": (before, fact("p", *ALL[:1], run(30, 1, "nginx"), run(31, 30, "nginx"), ALL[3]))},
+            {"processes": (before, fact("p", *ALL[:2], run(12, 10, "nginx"), ALL[3]))},
+            {"processes": (before, fact("p", *ALL[:3]))},
+            {"recovered": None},
+            {"recovered": 6.0},
+            {"load": replace(load, told={"503": 1000, "lost": 300})},
+            {"load": replace(load, told={"503": 1000, "500": 300})},
+        ],
+        Outcome.INCONCLUSIVE: [
+            {"load": replace(load, rate=300.0)},
+            {"load": replace(load, told={"401": 2200})},
+            {"load": replace(load, sent=0, rate=0.0, told={})},
+            {"processes": (Fact("processes", "", None, "refused"), before)},
+            {"processes": (before, Fact("processes", "", None, "refused"))},
+            {"serving": (), "loaded": ""},
+        ],
+        Outcome.PASS: [{"load": replace(load, told={"503": 1000, "403": 1190, "lost": 3})}],
+    }
+    for outcome, changes in judged.items():
+        for change in changes:
+            got = overload.judge_load(replace(LOADED, **change))
+            assert got.outcome is outcome, (change, got)

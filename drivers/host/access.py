@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from assay.case import Control
 from assay.errors import UnseenError
-from drivers import snmp, ssh_legacy
+from drivers import snmp, ssh_legacy, webload
 from drivers.host.core import Core, name_of
 from drivers.host.pages import WebSession
 from drivers.host.sessions import ConsoleShell, SshShell, as_root, identified
 from drivers.interfaces.host import Attempt, Endpoint, Secret, Shell, User
-from drivers.interfaces.replies import Login, Ran, SnmpReply, SshAlgorithms, SshOffer, WebReply
+from drivers.interfaces.replies import Login, Ran, SnmpReply, SshAlgorithms, SshOffer, WebLoad, WebReply
 from drivers.ssh import Client, Server
 from drivers.text import KEEP
 from drivers.web import Agent
@@ -141,6 +141,15 @@ class Access(Core):
             login = session.enter(how, str(endpoint.more.get("url") or ""), name, plain)
             session.login = replace(login, endpoint=endpoint.name, source=source, at=self.trace.now)
         yield session
+
+    def load(
+        self, endpoint: Endpoint, path: str, *, rate: float, seconds: float, marker: str = ""
+    ) -> WebLoad:
+        site = self._declared.site(endpoint, within=self.timers.answer_s)
+        self.counts["connections"] += webload.CONNECTIONS
+        found = webload.load(site, path, rate=rate, seconds=seconds, marker=marker)
+        self.trace.imposed += seconds
+        return replace(found, ref=self._noted(endpoint.via, f"load of {path}", found))
 
     @contextmanager
     def shell(

@@ -21,6 +21,7 @@ from drivers.interfaces.replies import (
     SyslogRecord,
     Transport,
     Typed,
+    WebLoad,
     WebReply,
 )
 
@@ -382,6 +383,12 @@ class HostBench(Protocol):
 
         With a `user` by SNMPv3, by default with the declared keys; else by `version` with a `community`.
         """
+        ...
+
+    def load(
+        self, endpoint: Endpoint, path: str, *, rate: float, seconds: float, marker: str = ""
+    ) -> WebLoad:
+        """Ask a web service for a page without credentials, `rate` times a second within bounds."""
         ...
 
     # what it does: declared actions

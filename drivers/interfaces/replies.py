@@ -162,6 +162,21 @@ class WebReply:
     ref: str = ""
 
 
+@dataclass(frozen=True)
+class WebLoad:
+    """Requests at a steady rate: how many were sent, and came to what.
+
+    `told` counts answers by status, and what had none as "lost"; `served` are those with the marker.
+    """
+
+    sent: int
+    told: Mapping[str, int]
+    served: int
+    seconds: float
+    rate: float  # requests a second that were sent
+    ref: str = ""
+
+
 # --- syslog -------------------------------------------------------------------------------------------------
 
 

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.errors import LabError, UndeclaredError
-from drivers import reach, web
+from drivers import reach, web, webload
 from drivers.web import Agent, Site
 
 PASSWORD = "Correct-horse-7"
@@ -67,6 +67,18 @@ class TestNginx:
         assert (reply.status, reply.body, reply.cut) == (200, "inside", False)
         assert reply.tls.startswith("TLSv1.")
         assert len(reply.certificate) == 64
+
+    def test_a_load_is_counted(self, nginx: tuple[int, Path]) -> None:
+        port, folder = nginx
+        site = Site("127.0.0.1", port, trust=folder / "ca.pem", within=5.0)
+        served = webload.load(site, "/open", rate=100, seconds=1.0, marker="open to all")
+        assert (served.told, served.served) == ({"200": served.sent, "lost": 0}, served.sent)
+        assert 50 <= served.sent <= 124
+        refused = webload.load(site, "/", rate=50, seconds=0.5, marker="inside")
+        assert (refused.told, refused.served) == ({"401": refused.sent, "lost": 0}, 0)
+        strange = Site("127.0.0.1", port, trust=folder / "other.pem", within=5.0)
+        nothing = webload.load(strange, "/open", rate=50, seconds=0.5)
+        assert nothing.told == {"lost": nothing.sent}
 
     def test_a_certificate_of_nobody_known_gets_nothing(self, nginx: tuple[int, Path]) -> None:
         port, folder = nginx
@@ -258,6 +270,15 @@ def test_a_hostile_server_costs_little(talk: Callable[[socket.socket], None], tl
         assert all(value.isprintable() for _, value in reply.headers)
     else:
         assert reply.outcome in ("silence", "closed", "refused")
+
+
+@pytest.mark.parametrize("talk", [endless_headers, drip, silence, garbage])
+def test_a_load_on_a_hostile_server_ends(talk: Callable[[socket.socket], None]) -> None:
+    began = time.monotonic()
+    with hostile(talk) as port:
+        told = webload.load(Site("127.0.0.1", port, tls=False, within=1.0), "/", rate=50, seconds=0.5)
+    assert time.monotonic() - began < 10
+    assert told.told.get("lost") == told.sent or talk is drip
 
 
 def test_slow_tls_ends_in_time(tmp_path: Path) -> None:
