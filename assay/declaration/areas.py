@@ -215,13 +215,17 @@ class Network(Area):
     """Network."""
 
     antispoofing: dict[str, Any] | None = None
-    """Mechanism, interfaces it covers, asymmetric exceptions, drop logging."""
+    """`mechanism`; `asymmetric`: interfaces that are left out; whether drops are logged (`log`), in which log
+    (`location`), and how a record looks (`pattern`, with a group `source`)."""
     domains: tuple[Domain, ...] | None = None
     """Network domains with their interfaces, VLANs or VRFs and services."""
     filter_action: Actions | None = None
-    """How a filter rule is added, removed, enabled, disabled, per interface and IP version."""
+    """How rules are added at {interface} ({device} on the product): `icmp-from`, `icmpv6-from` (echo requests
+    of {source} alone), `urgent` (drops segments with URG for {port}), `dscp` (drops {dscp} for {port}),
+    `count-port` (drops, logs and counts as {name} what is for {port}), `options` (drops packets with options
+    and extension headers, where the delivery state does not); and `clear`, which removes them."""
     filter_counter_action: Actions | None = None
-    """How rule counters are read and reset."""
+    """How the counter {name} is read (`read`; `parse` finds the number) and set to 0 (`reset`)."""
     icmp_documented_types: tuple[Reasoned, ...] | None = None
     """ICMP types answered or processed beyond the permitted ones, per interface and IP version, with reason.
     """
@@ -231,13 +235,16 @@ class Network(Area):
     ip_versions: tuple[Literal[4, 6], ...] | dict[str, tuple[Literal[4, 6], ...]] | None = None
     """IP versions in use; per interface if they differ."""
     kernel_exceptions: tuple[Reasoned, ...] | None = None
-    """Kernel network functions kept on, with reason."""
+    """Kernel network functions kept on, with reason; `function` is one of proxy-arp, directed-broadcast,
+    multicast-forwarding, gratuitous-arp-accept, gratuitous-arp-send, at an `interface` or all."""
     required_ip_options: tuple[Row, ...] | None = None
-    """IP options and extension headers that are needed, per interface."""
+    """IP options and extension headers that are needed, by number: `option` (IPv4) or `header` (IPv6), of an
+    `interface` or all."""
     route_set_action: Actions | None = None
-    """How a static route is set and removed."""
+    """How a static route to {net} by way of {gw} is set and removed."""
     synflood: dict[str, Any] | None = None
-    """Mechanism, where to see it, backlog, agreed rate and duration, spoofed prefix."""
+    """`mechanism`, where to see it (`sysctl` and its `value`), the service (`interface`, `port`) and its
+    `backlog`, and what is agreed: `rate_pps`, `duration_s`, and a `prefix` of sources that is routed back."""
 
 
 class Oam(Area):
