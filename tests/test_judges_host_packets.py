@@ -13,6 +13,7 @@ from testsuites.ts_33_117 import test_broadcast_icmp_handling as broadcast
 from testsuites.ts_33_117 import test_handling_ip_options_and_extensions as options
 from testsuites.ts_33_117 import test_ip_spoofing_mitigation as spoofing
 from testsuites.ts_33_117 import test_packet_filtering as filtering
+from testsuites.ts_33_117 import test_syn_flood_prevention as syn
 from testsuites.ts_33_117.packets import ICMP, TCP, Sent
 
 GOOD, BAD = Control("c", True, "ok"), Control("c", False, "no")
@@ -403,3 +404,77 @@ def test_filtering_without_controls_is_inconclusive(change: dict[str, Any]) -> N
 )
 def test_capabilities_that_were_not_read_are_inconclusive(change: dict[str, Any]) -> None:
     assert filtering.judge_capabilities(replace(CAPABLE, **change)).outcome is Outcome.INCONCLUSIVE
+
+
+# --- TC_SYN_FLOOD_PREVENTION -------------------------------------------------------------------------------
+
+SERVED, REFUSED_TRY = syn.Try(1.0, True, 0.1, "e"), syn.Try(1.0, False, 5.0, "e")
+SYN_ACK = Heard(0.1, HOST, "tcp SA", "", 1, {"destination": "198.18.3.4"})
+FLOOD = Exchange("sig", 30_000, (SYN_ACK,), 6.0, ref="sig-1.pcapng")
+STANDS = syn.Seen(
+    "1",
+    ("1", "2"),
+    (SERVED,) * syn.BASELINE,
+    (SERVED,) * 20,
+    (SERVED,) * 5,
+    5_000,
+    "198.18.0.0/15",
+    4_096,
+    FLOOD,
+    (True, False),
+    (0, 4_096, 0),
+    20.0,
+    {"nginx": (7,)},
+    {"nginx": (7,)},
+    GOOD,
+)
+
+
+def test_a_service_that_stands_a_flood_passes() -> None:
+    assert syn.judge(STANDS).outcome is Outcome.PASS
+    outside = replace(STANDS, setting=None, half_open=())
+    assert syn.judge(outside).outcome is Outcome.PASS
+    one_late = replace(STANDS, during=(REFUSED_TRY, *STANDS.during[1:]))
+    assert syn.judge(one_late).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"setting": "0"},
+        {"setting": ""},
+        {"during": (REFUSED_TRY, REFUSED_TRY, *STANDS.during[2:])},
+        {"during": (replace(SERVED, seconds=3.5),) * 20},
+        {"afterwards": (SERVED, SERVED, REFUSED_TRY)},
+        {"survivors": {"nginx": (8,)}},
+        {"survivors": {}},
+        {"half_open": (0, 4_096, 4_000), "drained_s": 121.0},
+    ],
+)
+def test_a_service_that_a_flood_harms_fails(change: dict[str, Any]) -> None:
+    got = syn.judge(replace(STANDS, **change))
+    assert got.outcome is Outcome.FAIL, got
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"baseline": ()},
+        {"baseline": (REFUSED_TRY, *STANDS.baseline[1:])},
+        {"during": ()},
+        {"afterwards": ()},
+        {"flood": replace(FLOOD, sent=4_000)},
+        {"flood": replace(FLOOD, sent=10_000)},
+        {"flood": replace(FLOOD, heard=())},
+        {"flood": replace(FLOOD, heard=(replace(SYN_ACK, facts={"destination": OURS}),))},
+        {"reference": (True, True)},
+        {"reference": (False, False)},
+        {"half_open": (0,)},
+        {"half_open": (0, 4_096, 4_000)},
+        {"processes": {}},
+        {"alive": BAD},
+    ],
+)
+def test_a_flood_without_controls_is_inconclusive(change: dict[str, Any]) -> None:
+    got = syn.judge(replace(STANDS, **change))
+    assert got.outcome is Outcome.INCONCLUSIVE, got

@@ -8,8 +8,8 @@ from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
 from assay.errors import UnseenError
-from drivers.interfaces.facts import File
-from drivers.interfaces.host import HostBench, User
+from drivers.interfaces.facts import File, Process
+from drivers.interfaces.host import HostBench, User, rows
 from drivers.interfaces.replies import Ran
 
 DENIED = re.compile(
@@ -45,6 +45,17 @@ def ordinary(host: HostBench) -> tuple[User, ...]:
 def of_each_role(users: Iterable[User]) -> list[User]:
     """One user of each role."""
     return list({user.role: user for user in users}.values())
+
+
+def main_processes(host: HostBench) -> dict[str, tuple[int, ...]]:
+    """The processes of each declared service that init started."""
+    found = rows(host.fact("processes", fresh=True), Process)
+    names = {str(one["process"]) for one in host.declared("services.list") or () if one.get("process")}
+    names |= {one.name for one in found if one.parent == 1}
+    return {
+        name: tuple(one.pid for one in found if one.name == name and one.parent == 1)
+        for name in sorted(names)
+    }
 
 
 @dataclass(frozen=True)

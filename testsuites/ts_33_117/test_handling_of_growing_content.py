@@ -9,10 +9,10 @@ from typing import Any
 
 from assay.case import Control, Observation, case, unsound
 from assay.verdict import Verdict, failed, inconclusive, passed
-from drivers.interfaces.facts import Mount, Process
+from drivers.interfaces.facts import Mount
 from drivers.interfaces.host import HostBench, did, rows, unread
 from drivers.interfaces.replies import Fact
-from testsuites.ts_33_117.common import first
+from testsuites.ts_33_117.common import first, main_processes
 
 BEFORE, DURING, EVERY_S, ROTATION_S = 20, 6, 2.0, 100.0
 PIECE = 900_000  # octets of a file that is uploaded
@@ -92,17 +92,6 @@ def _probe(host: HostBench) -> Probe:
     return Probe(login.ok, service.ok, int(free.out) if free.out.strip().isdecimal() else -1, service.ref)
 
 
-def _services(host: HostBench) -> dict[str, tuple[int, ...]]:
-    """The processes of each declared service that init started."""
-    found = rows(host.fact("processes", fresh=True), Process)
-    names = {str(one["process"]) for one in host.declared("services.list") or () if one.get("process")}
-    names |= {one.name for one in found if one.parent == 1}
-    return {
-        name: tuple(one.pid for one in found if one.name == name and one.parent == 1)
-        for name in sorted(names)
-    }
-
-
 def _measured(
     host: HostBench, source: str, grow: Callable[[str, tuple[dict[str, Any], ...]], dict[str, Any]]
 ) -> Seen:
@@ -111,7 +100,7 @@ def _measured(
     path = str(row["path"])
     measures = tuple(one for one in host.declared("storage.countermeasures") if one["path"] == path)
     before = tuple(_probe(host) for _ in range(BEFORE))
-    services = _services(host)
+    services = main_processes(host)
     host.stimulus()
     told = grow(path, measures)
     return Seen(
@@ -121,7 +110,7 @@ def _measured(
         before,
         after=tuple(_probe(host) for _ in range(3)),
         services=services,
-        survivors=_services(host),
+        survivors=main_processes(host),
         alive=host.alive(),
         **told,
     )
