@@ -1,5 +1,6 @@
 """Judges of stored, shown and transferred data on facts made by hand: no PASS without controls."""
 
+import base64
 import ctypes
 import ctypes.util
 from dataclasses import replace
@@ -10,11 +11,13 @@ from test_judges_host_system import GOOD, fact, file, unsure
 
 from assay.verdict import Outcome
 from drivers.interfaces.facts import Process
-from drivers.interfaces.host import Document, Line, LogLines
+from drivers.interfaces.host import Document, Line, LogLines, Secret
 from drivers.interfaces.replies import Fact, Ran, WebLoad
+from testsuites.ts_33_117 import test_confidential_system_internal_data as confidential
 from testsuites.ts_33_117 import test_logging_access_to_personal_data as personal
 from testsuites.ts_33_117 import test_psw_stor_support as stored
 from testsuites.ts_33_117 import test_system_handling_of_overload_situations as overload
+from testsuites.ts_33_117.canaries import hits
 from testsuites.ts_33_117.hashes import STRONG, WEAK, take_apart, tells, truncates, verifies
 from testsuites.ts_33_117.records import Clock, Wanted
 
@@ -228,6 +231,80 @@ def test_other_records(record: str, scheme: str, verified: bool | None, told: bo
     assert take_apart(record).scheme == scheme
     assert verifies(PASSWORD, record) in (verified, False if record.startswith("{CRYPT}") else verified)
     assert tells(PASSWORD, record) is told
+
+
+# --- TC_CONFIDENTIAL_SYSTEM_INTERNAL_DATA ------------------------------------------------------------------
+
+
+def capture(kind: str, name: str, *markers: str, **change: Any) -> confidential.Capture:
+    return replace(confidential.Capture(kind, name, "view1", False, True, (), markers, False, "r"), **change)
+
+
+SHOWS = capture("function", "show", "mark1")
+REST = (capture("processes", "ps"), capture("error", "e"), capture("log", "auth", privileged=True))
+CONFIDENTIAL = confidential.Seen(GOOD, GOOD, ("token",), ("mark1",), ("show",), (SHOWS, *REST), GOOD, GOOD)
+
+
+def test_outputs_without_secrets_pass() -> None:
+    unsure(confidential.judge, CONFIDENTIAL)
+    judged: dict[Outcome, list[dict[str, Any]]] = {
+        Outcome.PASS: [
+            {"captures": (SHOWS, replace(SHOWS, good=False, markers=()), *REST)},  # refused to one role
+            {"captures": (replace(SHOWS, hash=True, privileged=True), *REST)},
+        ],
+        Outcome.FAIL: [
+            {"captures": (replace(SHOWS, hits=("token in base64",)), *REST)},
+            {"captures": (SHOWS, *REST[:2], replace(REST[2], hits=("token in clear",)))},
+            {"captures": (SHOWS, *REST[:2], replace(REST[2], good=False, hits=("a stack trace",)))},
+            {"captures": (replace(SHOWS, hash=True), *REST)},
+        ],
+        Outcome.INCONCLUSIVE: [
+            {"captures": (replace(SHOWS, markers=()), *REST)},
+            {"captures": (replace(SHOWS, good=False), *REST)},
+            *({"captures": (SHOWS, *(replace(o, good=o is not one) for o in REST))} for one in REST),
+            *({"captures": (SHOWS, *(o for o in REST if o is not one))} for one in REST),
+            {"captures": ()},
+            {"functions": ("show", "export")},
+            {"functions": ()},
+            {"types": ()},
+            {"markers": ("mark1", "mark2")},
+        ],
+    }
+    for outcome, changes in judged.items():
+        for change in changes:
+            got = confidential.judge(replace(CONFIDENTIAL, **change))
+            assert got.outcome is outcome, (change, got)
+
+
+CANARY = Secret("Aa1-Q2w3E4r5T6y7")
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        (f"token = {CANARY.text}", "token in clear"),
+        (f"x{CANARY.text[::-1]}x", "token reversed"),
+        (CANARY.text.encode().hex(), "token in hexadecimal"),
+        *(
+            (base64.b64encode(b"user:"[:n] + CANARY.text.encode() + b"."), "token in base64")
+            for n in range(5)
+        ),
+        ("?t=" + "".join(f"%{ord(sign):02X}" for sign in CANARY.text), "token URL-encoded"),
+        ("password 7 0227050A46375D361F6B5D0B502344125B", "token in type 7"),
+        ("-----BEGIN EC PRIVATE KEY-----", "a private key"),
+        ('  File "/usr/lib/x.py", line 7, in f', "a stack trace"),
+        ("Traceback (most recent call last):", "a stack trace"),
+        ("goroutine 1 [running]:", "a stack trace"),
+        ("   at com.example.Main.run(Main.java:12)", "a stack trace"),
+        ("#0  0x00007f12 in main () at x.c:3", "a stack trace"),
+        ("token = ********", ""),
+        ("meet me at noon(ish): 12", ""),
+        ("0227 020A 12345678901234567890", ""),
+    ],
+)
+def test_a_planted_secret_is_found_in_every_form(said: str | bytes, found: str) -> None:
+    text = said.decode() if isinstance(said, bytes) else said
+    assert hits(f"before {text} after\n{text}\n", {"token": CANARY}) == ((found,) if found else ())
 
 
 # --- TC_SYSTEM_HANDLING_OF_OVERLOAD_SITUATIONS -------------------------------------------------------------

@@ -78,8 +78,8 @@ FAULTS = {
             swap(
                 "/usr/bin/np",
                 "    with socket.socket(socket.AF_UNIX) as wire:",
-                '    import subprocess\n\n    helper = subprocess.Popen(["/bin/sleep", "5", *(f"0{v}" for v in ())])\n'
-                '    helper.kill()\n    helper = subprocess.Popen(["sh", "-c", "sleep 5", *args.values()])\n'
+                "    import subprocess\n\n    away = {name: subprocess.DEVNULL for name in ('stdin', 'stdout', 'stderr')}\n"
+                '    subprocess.Popen(["sh", "-c", "sleep 5", *args.values()], **away)\n'
                 "    with socket.socket(socket.AF_UNIX) as wire:",
             ),
         ),
