@@ -17,6 +17,7 @@ EVERY_PORT = "0-65535"
 PORTS = 65_536
 TRANSPORTS: tuple[Transport, ...] = ("tcp", "udp", "sctp")
 USUAL = {1, 2, 6, 17, 58}  # IP protocols of every node: ICMP, IGMP, TCP, UDP, ICMPv6
+SILENT = "|filtered"  # in nmap's states of what said nothing: open or closed, it does not know
 IN_PROTOCOL = "proto-response"  # nmap's reason where an IP protocol itself answered
 
 
@@ -274,8 +275,8 @@ def undeclared(scans: Iterable[Scan], declared: Iterable[Service], listed: Listi
 def unscanned(scans: Iterable[Scan], declared: Iterable[Service], listed: Listing) -> Verdict | None:
     """INCONCLUSIVE where a scan does not count: it failed, or nothing shows that it got there.
 
-    It got there where a declared port is open or where ports were refused. Where a whole transport is
-    silent, the host's own list has to count, and another transport has to have got there.
+    It got there where a declared port is open or where ports were refused. Where UDP ports or a whole
+    transport say nothing, the host's own list has to count; and another transport has to have got there.
     """
     every, known = tuple(scans), {(s.address, s.protocol, s.port) for s in declared}
     if not every:
@@ -293,7 +294,14 @@ def unscanned(scans: Iterable[Scan], declared: Iterable[Service], listed: Listin
     for one in every:
         if one.problem or not one.scanned:
             return inconclusive(f"{one.transport} scan of {one.address}: {one.problem or 'no port'}", one.ref)
-        if one.transport == "ip" or (one.address, one.transport) in reached:
+        if one.transport == "ip":
+            continue
+        if (one.address, one.transport) in reached:
+            undecided = any(SILENT in port.state for port in one.ports) or any(
+                SILENT in s for s in one.others
+            )
+            if one.transport == "udp" and undecided and (doubt := unlisted(listed)):
+                return doubt
             continue
         if not any(address == one.address for address, _ in reached):
             return inconclusive(f"{one.address} is silent: nothing shows that the scan got there", one.ref)

@@ -1,0 +1,137 @@
+"""Judges of a host's services on facts made by hand: no PASS without controls, FAIL for each fault."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from assay.case import Control, to_json
+from assay.verdict import Outcome
+from drivers.interfaces.facts import Listener
+from drivers.interfaces.replies import Fact, Port, Scan
+from testsuites.ts_33_117 import test_bvt_port_scanning as bvt
+from testsuites.ts_33_117.ports import Listing, Service
+
+GOOD, BAD = Control("c", True, "ok"), Control("c", False, "no")
+HOST = "192.0.2.10"
+
+
+def listening(*rows: Listener) -> Fact:
+    return Fact("listening", "ss", to_json(rows), "", "listening")
+
+
+SSHD = Listener("tcp", HOST, 22, process="sshd", pid=7)
+SNMPD = Listener("udp", HOST, 161, process="snmpd", pid=8)
+LISTED = Listing(GOOD, listening(SSHD, SNMPD), listening(SSHD, SNMPD))
+DECLARED = (
+    Service("ssh", "oam", HOST, "tcp", 22, True, "management"),
+    Service("snmp", "oam", HOST, "udp", 161, True, "monitoring"),
+)
+
+
+def port(
+    transport: Any, number: int, state: str = "open", reason: str = "syn-ack", service: str = ""
+) -> Port:
+    return Port(transport, number, state, reason, service)
+
+
+def scan(transport: Any, *ports: Port, **more: Any) -> Scan:
+    whole = {"scanned": 256 if transport == "ip" else 65_536, **more}
+    scanned = int(whole.pop("scanned"))
+    return Scan(HOST, transport, scanned, ports, scanned - len(ports), 1.0, ref=f"scan-{transport}", **whole)
+
+
+TCP, UDP = scan("tcp", port("tcp", 22)), scan("udp", port("udp", 161, reason="udp-response"))
+SCTP, IP = (
+    scan("sctp"),
+    scan("ip", port("ip", 132, reason="port-unreach"), port("ip", 6, reason="proto-response")),
+)
+SCANS = (TCP, UDP, SCTP, IP)
+
+
+def with_listed(**more: Any) -> Listing:
+    return replace(LISTED, **more)
+
+
+# --- TC_BVT_PORT_SCANNING --------------------------------------------------------------------------------
+
+PORTS = bvt.Seen((HOST,), DECLARED, SCANS, (), (GOOD,), LISTED, GOOD)
+OLD = Listener("udp", "0.0.0.0", 47002, process="old", pid=9)
+SECOND = scan("udp", port("udp", 47002, "open|filtered", "no-response"), scanned=1)
+
+
+def silent(one: Scan) -> Scan:
+    return replace(one, silent=one.scanned - len(one.ports))
+
+
+def test_documented_ports_pass() -> None:
+    assert bvt.judge(PORTS).outcome is Outcome.PASS
+    asleep = Service("update", "oam", HOST, "tcp", 8000, False, "updates", True)
+    assert bvt.judge(replace(PORTS, declared=(*DECLARED, asleep))).outcome is Outcome.PASS
+    # filters that drop: the host's own list says that nothing is there
+    scans = (silent(TCP), silent(UDP), silent(SCTP), IP)
+    assert bvt.judge(replace(PORTS, scans=scans)).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"scans": (scan("tcp", port("tcp", 22), port("tcp", 47001)), UDP, SCTP, IP)}, "tcp port 47001"),
+        ({"scans": (TCP, UDP, scan("sctp", port("sctp", 36412, reason="init-ack")), IP)}, "sctp port 36412"),
+        ({"scans": (TCP, UDP, SCTP, scan("ip", port("ip", 47, reason="proto-response")))}, "IP protocol 47"),
+        ({"scans": (scan("tcp"), UDP, SCTP, IP)}, "ssh (tcp port 22"),
+        ({"scans": (TCP, scan("udp"), SCTP, IP)}, "snmp (udp port 161"),
+        (
+            {
+                "again": (SECOND,),
+                "listed": with_listed(before=listening(SSHD, SNMPD, OLD), after=listening(SSHD, SNMPD, OLD)),
+            },
+            "udp port 47002",
+        ),
+    ],
+)
+def test_undocumented_or_closed_ports_fail(change: dict[str, Any], said: str) -> None:
+    got = bvt.judge(replace(PORTS, **change))
+    assert got.outcome is Outcome.FAIL, got
+    assert said in got.reason
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"scans": ()},
+        {"scans": (TCP, UDP, IP)},
+        {"scans": (replace(TCP, scanned=100), UDP, SCTP, IP)},
+        {"scans": (replace(TCP, problem="gave up"), UDP, SCTP, IP)},
+        {"scans": tuple(replace(one, ports=(), silent=one.scanned) for one in SCANS)},
+        {"scans": (TCP, UDP, silent(SCTP), IP), "listed": with_listed(own_session=BAD)},
+        {
+            "scans": (TCP, UDP, silent(SCTP), IP),
+            "listed": with_listed(after=Fact("listening", "", None, "no")),
+        },
+        {
+            "scans": (TCP, scan("udp"), SCTP, IP),
+            "again": (scan("udp", port("udp", 161, "open|filtered", "no-response"), scanned=1),),
+            "listed": with_listed(own_session=BAD),
+        },
+        {
+            "scans": (TCP, replace(UDP, silent=1, others={"open|filtered": 1}), SCTP, IP),
+            "listed": with_listed(own_session=BAD),
+        },
+        {"declared": tuple(replace(one, purpose="") for one in DECLARED)},
+        {"loss": (), "alive": BAD},
+        {"loss": (GOOD, BAD)},
+        {"alive": BAD},
+    ],
+)
+def test_a_scan_that_proves_nothing_is_inconclusive(change: dict[str, Any]) -> None:
+    got = bvt.judge(replace(PORTS, **change))
+    assert got.outcome is Outcome.INCONCLUSIVE, got
+
+
+def test_sockets_of_clients_are_no_listeners() -> None:
+    once = with_listed(after=listening(SSHD, SNMPD, OLD))
+    assert bvt.judge(replace(PORTS, again=(SECOND,), listed=once)).outcome is Outcome.PASS
+    local = replace(OLD, address="127.0.0.1")
+    both = with_listed(before=listening(SSHD, SNMPD, local), after=listening(SSHD, SNMPD, local))
+    assert bvt.judge(replace(PORTS, again=(SECOND,), listed=both)).outcome is Outcome.PASS
