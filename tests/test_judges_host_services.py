@@ -8,8 +8,10 @@ import pytest
 from assay.case import Control, to_json
 from assay.verdict import Outcome
 from drivers.interfaces.facts import Listener
-from drivers.interfaces.replies import Fact, Port, Scan
+from drivers.interfaces.replies import Exchange, Fact, Heard, Port, Scan
 from testsuites.ts_33_117 import test_bvt_port_scanning as bvt
+from testsuites.ts_33_117 import test_restricted_reachability_of_services as reach
+from testsuites.ts_33_117.packets import Sent
 from testsuites.ts_33_117.ports import Listing, Service
 
 GOOD, BAD = Control("c", True, "ok"), Control("c", False, "no")
@@ -135,3 +137,100 @@ def test_sockets_of_clients_are_no_listeners() -> None:
     local = replace(OLD, address="127.0.0.1")
     both = with_listed(before=listening(SSHD, SNMPD, local), after=listening(SSHD, SNMPD, local))
     assert bvt.judge(replace(PORTS, again=(SECOND,), listed=both)).outcome is Outcome.PASS
+
+
+# --- TC_RESTRICTED_REACHABILITY_OF_SERVICES --------------------------------------------------------------
+
+OTHER = "198.51.100.10"
+SBI = Service("sbi", "sig", OTHER, "tcp", 8443, True, "services", peers=())
+MAPPED = (DECLARED[0], SBI)
+
+
+def at(address: str, *open_ports: int, **more: Any) -> Scan:
+    return replace(scan("tcp", *(port("tcp", one) for one in open_ports), scanned=2, **more), address=address)
+
+
+OWN = reach.Seen(
+    MAPPED, (HOST, OTHER), (at(HOST, 22), at(OTHER, 8443)), (at(HOST, 22), at(OTHER, 8443)), GOOD
+)
+
+
+def test_services_at_their_own_interface_pass() -> None:
+    assert reach.judge(OWN).outcome is Outcome.PASS
+
+
+def test_a_service_at_another_interface_fails() -> None:
+    got = reach.judge(replace(OWN, scans=(at(HOST, 22), at(OTHER, 22, 8443))))
+    assert got.outcome is Outcome.FAIL
+    assert f"ssh (tcp port 22) is reachable at {OTHER}" in got.reason
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"scans": ()},
+        {"scans": (at(HOST, 22),)},
+        {"scans": (at(HOST), at(OTHER, 8443))},
+        {"after": (at(HOST, 22), at(OTHER))},
+        {"after": ()},
+        {"scans": (at(HOST, 22), at(OTHER, 8443, problem="gave up"))},
+        {"addresses": (HOST, OTHER, "203.0.113.10")},
+        {
+            "addresses": (HOST, OTHER, "203.0.113.10"),
+            "scans": (at(HOST, 22), at(OTHER, 8443), at("203.0.113.10", silent=2)),
+        },
+        {"alive": BAD},
+    ],
+)
+def test_reachability_that_was_not_seen_is_inconclusive(change: dict[str, Any]) -> None:
+    got = reach.judge(replace(OWN, **change))
+    assert got.outcome is Outcome.INCONCLUSIVE, got
+
+
+def asked(ident: int, service: int = 22, address: str = HOST) -> Sent:
+    return Sent(f"probe {ident}", 6, ident, service, address)
+
+
+def said(sent: Sent, kind: str = "tcp SA") -> Heard:
+    return Heard(1.0, sent.destination, kind, "", 4, {"port": sent.port, "source_port": sent.service})
+
+
+BEFORE, WRONG, STRANGE, AFTER = (asked(20_001 + n) for n in range(4))
+ANSWERED = Exchange("oam", 4, (said(BEFORE), said(STRANGE, "tcp RA"), said(AFTER)), 1.0, False, "", "oam-1")
+LINK = reach.Attempted("oam", (BEFORE,), (WRONG,), (STRANGE,), (AFTER,), ANSWERED)
+FOREIGN = reach.Foreign((LINK,), GOOD)
+
+
+def with_heard(*heard: Heard, **more: Any) -> reach.Foreign:
+    return reach.Foreign((replace(LINK, seen=replace(ANSWERED, heard=heard, **more)),), GOOD)
+
+
+def test_refused_strangers_pass() -> None:
+    assert reach.judge_foreign(FOREIGN).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize(("sent", "why"), [(WRONG, "over the link"), (STRANGE, "a non-peer on the link")])
+def test_an_answer_to_a_stranger_fails(sent: Sent, why: str) -> None:
+    got = reach.judge_foreign(with_heard(*ANSWERED.heard, said(sent)))
+    assert got.outcome is Outcome.FAIL
+    assert why in got.reason
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        reach.Foreign((), GOOD),
+        replace(FOREIGN, alive=BAD),
+        with_heard(),
+        with_heard(said(BEFORE)),
+        with_heard(said(AFTER)),
+        with_heard(*ANSWERED.heard, cut=True),
+        with_heard(*ANSWERED.heard, problem="the link went down"),
+        with_heard(*ANSWERED.heard, Heard(1.0, "", "unreadable", "", 9, {})),
+        reach.Foreign((replace(LINK, foreign=(), strangers=()),), GOOD),
+        reach.Foreign((replace(LINK, own=(), after=()),), GOOD),
+    ],
+)
+def test_strangers_that_were_not_heard_are_inconclusive(seen: reach.Foreign) -> None:
+    got = reach.judge_foreign(seen)
+    assert got.outcome is Outcome.INCONCLUSIVE, got
