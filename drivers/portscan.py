@@ -21,7 +21,6 @@ PROBE_S = 1.0
 TFTP = 69
 RATE_LIMITED = 1_000  # UDP ports; in longer scans nmap says "closed|filtered" of those that keep silent
 SILENT = ("open|filtered", "closed|filtered")
-SMALL_RATE = 1_000  # for a few hundred probes that are gone in a moment
 MUTE = "no-response"  # nmap's reason where nothing came
 
 _KINDS: dict[Transport, str] = {"tcp": "-sS", "udp": "-sU", "sctp": "-sY", "ip": "-sO"}
@@ -92,10 +91,7 @@ def _words(
     if transport == "tcp" and os.geteuid() != 0:
         kind = "-sT"
     words = ["nmap", "-oX", "-", "-n", "-Pn", kind, "-p", ports, "--max-rate", str(max(rate, 1))]
-    words += ["--max-retries", "2", "--stats-every", "5s", "--host-timeout", f"{max(int(within), 1)}s"]
-    if transport == "ip" or len(_numbers(ports)) > RATE_LIMITED:
-        # what drops silently would make nmap slow down far below the agreed rate
-        words += ["--min-rate", str(max(min(rate // 4, SMALL_RATE if transport == "ip" else rate), 1))]
+    words += ["--max-retries", "6", "--stats-every", "5s", "--host-timeout", f"{max(int(within), 1)}s"]
     if transport == "udp" and len(_numbers(ports)) > RATE_LIMITED:
         # a host that limits its ICMP errors would make nmap wait a second for each closed port
         words.append("--defeat-icmp-ratelimit")

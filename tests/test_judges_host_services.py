@@ -117,6 +117,10 @@ def test_undocumented_or_closed_ports_fail(change: dict[str, Any], said: str) ->
             "listed": with_listed(own_session=BAD),
         },
         {
+            "scans": (replace(TCP, silent=1, others={"filtered": 1}), UDP, SCTP, IP),
+            "listed": with_listed(own_session=BAD),
+        },
+        {
             "scans": (TCP, replace(UDP, silent=1, others={"open|filtered": 1}), SCTP, IP),
             "listed": with_listed(own_session=BAD),
         },
@@ -134,6 +138,7 @@ def test_a_scan_that_proves_nothing_is_inconclusive(change: dict[str, Any]) -> N
 def test_sockets_of_clients_are_no_listeners() -> None:
     once = with_listed(after=listening(SSHD, SNMPD, OLD))
     assert bvt.judge(replace(PORTS, again=(SECOND,), listed=once)).outcome is Outcome.PASS
+    assert bvt.judge(replace(PORTS, scans=(replace(TCP, silent=9), UDP, SCTP, IP))).outcome is Outcome.PASS
     local = replace(OLD, address="127.0.0.1")
     both = with_listed(before=listening(SSHD, SNMPD, local), after=listening(SSHD, SNMPD, local))
     assert bvt.judge(replace(PORTS, again=(SECOND,), listed=both)).outcome is Outcome.PASS

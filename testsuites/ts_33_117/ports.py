@@ -17,7 +17,6 @@ EVERY_PORT = "0-65535"
 PORTS = 65_536
 TRANSPORTS: tuple[Transport, ...] = ("tcp", "udp", "sctp")
 USUAL = {1, 2, 6, 17, 58}  # IP protocols of every node: ICMP, IGMP, TCP, UDP, ICMPv6
-SILENT = "|filtered"  # in nmap's states of what said nothing: open or closed, it does not know
 IN_PROTOCOL = "proto-response"  # nmap's reason where an IP protocol itself answered
 
 
@@ -216,12 +215,11 @@ def second_look(
         known = {s.port for s in wanted if (s.address, s.protocol) == (one.address, one.transport)}
         open_ports = {port.number for port in one.ports if port.state == "open"}
         rest = known - open_ports
-        if one.transport != "tcp":
-            rest |= {
-                row.port
-                for row in steady(listed)
-                if row.transport == one.transport and _reaches(row, one.address)
-            } - open_ports
+        rest |= {
+            row.port
+            for row in steady(listed)
+            if row.transport == one.transport and _reaches(row, one.address)
+        } - open_ports  # a probe may have been lost
         if rest:
             text = ",".join(map(str, sorted(rest)[:200]))
             found.append(host.scan(one.address, one.transport, text))
@@ -265,7 +263,8 @@ def undeclared(scans: Iterable[Scan], declared: Iterable[Service], listed: Listi
         return None
     for (address, transport, number), ref in sorted(silent_at(every).items()):
         who = holders(listed, transport, address, number)
-        if who and (address, transport, number) not in known:
+        # a TCP service answers a SYN, so one that does not is filtered
+        if transport != "tcp" and who and (address, transport, number) not in known:
             name = who[0].process or "a process"
             where = f"{transport} port {number} of {address}"
             return f"{where} is not refused, is not declared, and {name} listens there", ref
@@ -275,8 +274,8 @@ def undeclared(scans: Iterable[Scan], declared: Iterable[Service], listed: Listi
 def unscanned(scans: Iterable[Scan], declared: Iterable[Service], listed: Listing) -> Verdict | None:
     """INCONCLUSIVE where a scan does not count: it failed, or nothing shows that it got there.
 
-    It got there where a declared port is open or where ports were refused. Where UDP ports or a whole
-    transport say nothing, the host's own list has to count; and another transport has to have got there.
+    It got there where a declared port is open or where ports were refused. Where ports say nothing, the
+    host's own list has to count; where a whole transport does, another has to have got there as well.
     """
     every, known = tuple(scans), {(s.address, s.protocol, s.port) for s in declared}
     if not every:
@@ -297,10 +296,7 @@ def unscanned(scans: Iterable[Scan], declared: Iterable[Service], listed: Listin
         if one.transport == "ip":
             continue
         if (one.address, one.transport) in reached:
-            undecided = any(SILENT in port.state for port in one.ports) or any(
-                SILENT in s for s in one.others
-            )
-            if one.transport == "udp" and undecided and (doubt := unlisted(listed)):
+            if one.silent and (doubt := unlisted(listed)):
                 return doubt
             continue
         if not any(address == one.address for address, _ in reached):
