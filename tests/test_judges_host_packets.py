@@ -472,6 +472,7 @@ def test_a_service_that_a_flood_harms_fails(change: dict[str, Any]) -> None:
         {"half_open": (0,)},
         {"half_open": (0, 4_096, 4_000)},
         {"processes": {}},
+        {"processes": {"nginx": ()}},
         {"alive": BAD},
     ],
 )
