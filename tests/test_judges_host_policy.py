@@ -108,6 +108,7 @@ PROCESSES = [
 LISTENING = [Listener("tcp", "*", 22, "", "sshd", 10), Listener("udp", "*", 2152, "", "gtpud", 11)]
 APPLICATIONS = policy.Applications(
     fact("processes", *PROCESSES),
+    fact("processes", *PROCESSES),
     fact("listening", *LISTENING),
     (("tcp", 22), ("udp", 2152)),
     ({"exe": SSHD, "args": "sshd", "uid": 0, "caps": "all"},),
@@ -120,7 +121,8 @@ def test_applications_have_few_rights() -> None:
     unsure(policy.judge_applications, APPLICATIONS)
 
     def with_(*more: Process) -> dict[str, Any]:
-        return {"processes": fact("processes", *PROCESSES, *more)}
+        now = fact("processes", *PROCESSES, *more)
+        return {"earlier": now, "processes": now}
 
     judged(
         policy.judge_applications,
@@ -142,6 +144,10 @@ def test_applications_have_few_rights() -> None:
         {"services": (("tcp", 443),)},
         {"listening": fact("listening", replace(LISTENING[0], pid=0), LISTENING[1])},
     )
+    job = {
+        "processes": fact("processes", *PROCESSES, process(20, "/usr/sbin/cron", "CRON", capabilities=ALL))
+    }
+    judged(policy.judge_applications, APPLICATIONS, Outcome.PASS, job)  # it was not there before
     assert (
         policy.judge_applications(replace(APPLICATIONS, **with_(process(20, GTPU, GTPU, uid=990)))).outcome
         is Outcome.PASS

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from assay.case import Control, Observation, case, unsound
+from assay.errors import UnseenError
 from assay.verdict import Verdict, failed, inconclusive, passed
 from drivers.interfaces.facts import File, Listener, Process
 from drivers.interfaces.host import HostBench, User, did, got_in, rows, unread
@@ -18,6 +19,7 @@ PLANTED = "/var/lib/assay-policy"
 NOT_IN_SUDOERS = re.compile(r"not in the sudoers file|not allowed to (execute|run)|may not run sudo")
 REACHES = "export PATH=$PATH:/usr/sbin:/sbin\n"
 EXECUTES = '"$0" </dev/null >/dev/null; r=$?; [ $r -ne 126 ] && [ $r -ne 127 ]'
+JOB_S = 3.0  # longer than a job of cron takes
 OPERATIONS = {
     "read": ("sh", "-c", 'if [ -d "$0" ]; then ls "$0"; else head -c 1 "$0"; fi >/dev/null'),
     "write": ("sh", "-c", 'if [ -d "$0" ]; then f=$(mktemp -p "$0") && rm "$f"; else : >> "$0"; fi'),
@@ -44,8 +46,10 @@ def judge_granted(seen: Granted) -> Verdict:
     if len(seen.tried) != seen.asked or not seen.tried:
         return inconclusive(f"{len(seen.tried)} of {seen.asked} operations came to an end")
     for one in seen.tried:
+        if one.denied or (not one.done and NOT_IN_SUDOERS.search(one.said)):
+            return failed(f"{one.user} may {one.what} {one.target}, and is denied: {one.said}", one.ref)
         if not one.done:
-            return failed(f"{one.user} may {one.what} {one.target}, and cannot: {one.said}", one.ref)
+            return inconclusive(f"{one.user}: {one.what} {one.target} did not work: {one.said}", one.ref)
     return passed(f"{len(seen.tried)} granted operations work")
 
 
@@ -147,7 +151,10 @@ def _planted(host: HostBench, paths: Iterable[str]) -> tuple[list[Ran], list[tup
     done, steps = [host.plant(f"{PLANTED}/", mode=0o755)], list[tuple[str, ...]]()
     seen = set[tuple[str, ...]]()
     for number, path in enumerate(paths):
-        found = {one.path: one for one in rows(host.files(path, path.rpartition("/")[0] or "/"), File)}
+        there = host.files(path, path.rpartition("/")[0] or "/")
+        if there.problem:
+            raise UnseenError(f"could not be read: rights of {path}: {there.problem}")
+        found = {one.path: one for one in rows(there, File)}
         if (its := found.pop(path, None)) is None or its.kind != "file":
             continue
         for folder in found.values():
@@ -230,6 +237,7 @@ def test_ungranted_operations(host: HostBench) -> Ungranted:
 
 @dataclass(frozen=True)
 class Applications(Observation):
+    earlier: Fact  # the processes some seconds before: what is there twice is no job that comes and goes
     processes: Fact
     listening: Fact
     services: tuple[tuple[str, int], ...] | None  # declared: transport, port
@@ -239,11 +247,12 @@ class Applications(Observation):
 
 
 def judge_applications(seen: Applications) -> Verdict:
-    if doubt := unread(seen.processes, seen.listening):
+    if doubt := unread(seen.earlier, seen.processes, seen.listening):
         return doubt
+    stayed = {(one.exe, one.args) for one in rows(seen.earlier, Process)}
     every = {one.pid: one for one in rows(seen.processes, Process)}
     for one in every.values():
-        if one.exe and not _own(one, every, seen.operator):
+        if one.exe and (one.exe, one.args) in stayed and not _own(one, every, seen.operator):
             rights = "as root" if 0 in (one.euid, one.uid) else "with capabilities" if _capable(one) else ""
             if rights and not any(_covers(row, one) for row in seen.justified):
                 return failed(
@@ -294,7 +303,10 @@ def _own(one: Process, every: Mapping[int, Process], operator: int) -> bool:
 def test_applications(host: HostBench) -> Applications:
     services, access = host.declared("services.list"), host.declared("platform.host_access") or {}
     operator = host.root(f"id -u {access.get('user', 'root')}").out.strip()
+    earlier = host.fact("processes", fresh=True)
+    host.rest(JOB_S)
     return Applications(
+        earlier,
         host.fact("processes", fresh=True),
         host.fact("listening", fresh=True),
         services and tuple((str(row["protocol"]), int(row["port"])) for row in services),
