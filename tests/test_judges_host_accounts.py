@@ -17,10 +17,11 @@ from testsuites.ts_33_117 import test_hiding_password_display as hiding
 from testsuites.ts_33_117 import test_password_changes as changes
 from testsuites.ts_33_117 import test_password_struct as struct
 from testsuites.ts_33_117 import test_predefined_account_deletion as left
+from testsuites.ts_33_117 import test_protect_against_brute_force_and_dictionary_attacks as force
 from testsuites.ts_33_117 import test_protecting_session_inac_timeout as idle
 from testsuites.ts_33_117 import test_protecting_session_logout as logout
 from testsuites.ts_33_117.accounts import CANARY, Listing, Without
-from testsuites.ts_33_117.logins import Change
+from testsuites.ts_33_117.logins import Change, alike
 
 GOOD = Control("a control", True, "it worked", 0.1, ("events.jsonl#1",))
 IN = Login("in", endpoint="oam-ssh", user="u1", identity="u1", ref="events.jsonl#2", at=1.0)
@@ -147,6 +148,11 @@ INPUTS = (hiding.Field("user", "text", "post"), hiding.Field("password", "passwo
 FORM = hiding.Form("login", PAGE, "password", INPUTS)
 REFUSAL = hiding.Refusal("oam-web", replace(PAGE, status=401, body="Login failed"), False)
 FORMS = hiding.Pages((FORM,), (REFUSAL,), (IN,))
+GUESSED = force.Guessed("oam-ssh", 20.0, IN, (NO,) * 50, 30.0, NO, None, GOOD, IN)
+LATE = replace(GUESSED, wrong=(replace(NO, seconds=20.0),) * 50, seconds=200.0, after=IN)
+FORCE = force.Seen((), ("console",), (GUESSED, LATE), GOOD)
+CAPTCHA = force.Solvings((force.Solved(IN, {"no answer": NO, "an old answer": NO}, IN),))
+LISTS = force.Listed((force.Forbidden(GOOD, (kept(),), taken("an unlisted password")),), GOOD)
 
 SOUND: dict[str, tuple[Any, Observation]] = {
     "lock": (lock.judge, LOCK),
@@ -169,6 +175,10 @@ SOUND: dict[str, tuple[Any, Observation]] = {
     "screens": (hiding.judge_terminals, SCREENS),
     "forms": (hiding.judge_pages, FORMS),
     "idle": (idle.judge, IDLE),
+    "guesses": (force.judge, FORCE),
+    "another measure": (force.judge_alternative, FORCE),
+    "CAPTCHA": (force.judge_captcha, CAPTCHA),
+    "forbidden passwords": (force.judge_listed, LISTS),
 }
 
 
@@ -248,6 +258,15 @@ def test_facts_survive_the_record(name: str) -> None:
 
 
 FAULTY: dict[str, tuple[Any, Observation]] = {
+    "guesses": (force.judge, replace(FORCE, places=(replace(GUESSED, after=IN),))),
+    "guesses at one of two": (force.judge, replace(FORCE, places=(GUESSED, replace(GUESSED, after=IN)))),
+    "a guess got in": (force.judge, replace(FORCE, places=(replace(GUESSED, wrong=(*GUESSED.wrong, IN)),))),
+    "no measure": (force.judge_alternative, replace(FORCE, bare=("oam-web",))),
+    "no CAPTCHA": (force.judge_captcha, force.Solvings((force.Solved(IN, {"no answer": IN}, IN),))),
+    "listed": (
+        force.judge_listed,
+        replace(LISTS, places=(force.Forbidden(GOOD, (kept(), taken()), taken()),)),
+    ),
     "no block": (
         lock.judge,
         replace(LOCK, rounds=(replace(ROUND, apart=replace(BLOCK, during=at(IN, 8.0))),)),
@@ -423,3 +442,39 @@ def test_each_judge_is_tried() -> None:
     bound = suites.bindings("ts_33_117").values()
     modules = {judge.__module__ for judge in here}
     assert {one.judge for one in bound if one.judge.__module__ in modules} == here
+
+
+GUESSING: dict[str, Any] = {
+    "a slow harness": (force.judge, replace(FORCE, places=(replace(GUESSED, seconds=200.0, after=IN),))),
+    "dropped": (
+        force.judge,
+        replace(FORCE, places=(replace(GUESSED, wrong=(*(NO,) * 49, replace(NO, outcome="closed"))),)),
+    ),
+    "never in": (force.judge, replace(FORCE, places=(replace(GUESSED, before=NO),))),
+    "not released": (force.judge, replace(FORCE, places=(replace(GUESSED, again=NO),))),
+    "nowhere": (force.judge, replace(FORCE, places=())),
+    "right answer refused": (force.judge_captcha, force.Solvings((force.Solved(NO, {"no answer": NO}, IN),))),
+    "no answer to it": (force.judge_captcha, force.Solvings((force.Solved(IN, {"no answer": MUTE}, IN),))),
+    "unlisted refused": (
+        force.judge_listed,
+        replace(LISTS, places=(force.Forbidden(GOOD, (kept(),), kept()),)),
+    ),
+    "neither": (
+        force.judge_listed,
+        replace(LISTS, places=(force.Forbidden(GOOD, (Change("x", "os", RAN, NO, NO),), taken()),)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GUESSING)
+def test_guessing_that_proves_nothing(name: str) -> None:
+    judge, seen = GUESSING[name]
+    assert judge(seen).outcome == Outcome.INCONCLUSIVE, judge(seen).reason
+
+
+def test_a_password_of_the_same_shape_is_another_one() -> None:
+    other = alike("Np-Bench.2026")
+    assert other != "Np-Bench.2026"
+    assert [c.isupper() for c in other] == [c.isupper() for c in "Np-Bench.2026"]
+    assert (other[2], other[8]) == ("-", ".")
+    assert other[-4:].isdigit()

@@ -424,4 +424,4 @@ class Web(Area):
     """Web."""
 
     captcha_test_mode: dict[str, Any] | None = None
-    """Key or mode that lets a test solve the CAPTCHA."""
+    """How a test solves the CAPTCHA: `key` answers it or, with `hmac` and `digits`, makes the answer."""

@@ -154,3 +154,18 @@ def password(length: int, *classes: int) -> str:
     signs = [choice(CLASSES[classes[place % len(classes)]]) for place in range(length)]
     SystemRandom().shuffle(signs)
     return "".join(signs)
+
+
+def alike(text: str) -> str:
+    """Other text of the same shape: each letter and digit is another one of its kind, the rest stays."""
+    kinds = [
+        CLASSES[0]
+        if sign.isupper()
+        else CLASSES[1]
+        if sign.islower()
+        else CLASSES[2]
+        if sign.isdigit()
+        else ""
+        for sign in text
+    ]
+    return "".join(choice(kind.replace(sign, "") or sign) for kind, sign in zip(kinds, text, strict=True))
