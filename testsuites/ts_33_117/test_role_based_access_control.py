@@ -161,6 +161,8 @@ def _elevations(host: HostBench, own: str) -> tuple[Tried, ...]:
         if own_role.ok:
             host.act("accounts.set_role_action", own, name=user.name, role=user.role)
         made = host.act("accounts.create_action", f"{own}-role", user=user.name, name=CREATED, role=admin)
+        if made.ok:
+            host.act("accounts.delete_action", own, name=CREATED)
         for what, ran in (("change of the own role", own_role), ("creation of an administrator", made)):
             found.append(Tried(user.role, what, ssh.name, "ssh", False, refusal, "", None, ran, None))
     return tuple(found)
