@@ -112,7 +112,7 @@ def test_rows_of_the_declaration_are_done_as_whoever_is_named(host: "HostBench")
     for cell in cells:
         role = {"admin": "admin1", "operator": "oper1", "viewer": "view1"}[cell["role"]]
         user = {"admin": "snmpadmin", "viewer": "snmpview"}[cell["role"]] if cell["via"] == "snmp" else role
-        assert host.do(cell, user=user).ok is cell["allow"], cell
+        assert host.do(cell, user=user, value="scas", before="").ok is cell["allow"], cell
 
 
 def test_a_planted_file_is_gone_afterwards(host: "HostBench") -> None:
