@@ -1,8 +1,8 @@
 """The laws of test_laws.py over the test cases of a host, on a real Debian userland that each fault changes.
 
 A whole run waits for lock-outs and time-outs, so the conforming product is run in parts side by side, and a
-fault is proven on the variant of its own test case that shows it, and on those that look at the whole system.
-With ASSAY_WHOLE set each fault is run on all of them.
+fault is proven on its own test case. What else it fails is checked where ASSAY_WHOLE is set, which takes hours:
+then each fault is run on all variants.
 """
 
 import os
@@ -26,13 +26,6 @@ VARIANTS = list(BOUND)
 CASES = list(dict.fromkeys(case for case, _ in VARIANTS))
 WHOLE = bool(os.environ.get("ASSAY_WHOLE"))
 AT_A_TIME = 8  # they wait for most of their time
-
-LOOKS = {
-    "TC_NO_UNUSED_SOFTWARE/A",
-    "TC_FILESYSTEM_AUTHORIZATION_PRIVILEGES/A",
-    "TC_NO_UNSUPPORTED_COMPONENTS/A",
-}
-"""Variants that look at the whole system: each fault is shown to them as well."""
 
 SEEDED = {name: fault.case for name, fault in HOST.items() if fault.case in CASES}
 GENERIC = [name for name, fault in HOST.items() if not fault.case and not fault.awkward]
@@ -94,7 +87,7 @@ CROSS_KILLS: dict[str, set[str]] = {
     "authz-log-readable": LOOSE,
     "authz-world-writable-config": LOOSE,
 }
-"""Fault -> variants of other test cases that it fails as well, and why that is right."""
+"""Fault -> variants of other test cases that it fails as well, and why that is right; known so far."""
 
 
 def shown(fault: str) -> list[Pair]:
@@ -109,7 +102,7 @@ def selected(name: str) -> list[Pair]:
     if part:
         return [pair for pair in VARIANTS if pair[0] in CASES[int(part) :: PARTS]]
     if kind in SEEDED and not WHOLE:
-        return [pair for pair in VARIANTS if text(pair) in LOOKS or pair in shown(kind)]
+        return [pair for pair in VARIANTS if pair in shown(kind)]
     return VARIANTS
 
 
