@@ -59,7 +59,8 @@ SHOWN_IN = {
         "C": "blacklist-ignored",
     },
     "TC_SECURITY_EVENT_LOGGING": {
-        "A": "log-no-source-ip log-no-hostname log-wrong-time log-web-silent",
+        "A": "log-no-source-ip log-wrong-time log-web-silent",
+        "B": "log-no-hostname",
         "C": "log-missing-event",
         "E": "log-no-user",
         "F": "log-lost-on-crash",
