@@ -20,6 +20,12 @@ MAX_PORTS, MAX_PORT = 70_000, 65_535
 PROBE_S = 1.0
 TFTP = 69
 RATE_LIMITED = 1_000  # UDP ports; in longer scans nmap says "closed|filtered" of those that keep silent
+RETRIES = {
+    "tcp": "6",
+    "udp": "6",
+    "sctp": "2",
+    "ip": "6",
+}  # a stack says nothing of most SCTP ports, if of any
 SILENT = ("open|filtered", "closed|filtered")
 MUTE = "no-response"  # nmap's reason where nothing came
 
@@ -91,7 +97,8 @@ def _words(
     if transport == "tcp" and os.geteuid() != 0:
         kind = "-sT"
     words = ["nmap", "-oX", "-", "-n", "-Pn", kind, "-p", ports, "--max-rate", str(max(rate, 1))]
-    words += ["--max-retries", "6", "--stats-every", "5s", "--host-timeout", f"{max(int(within), 1)}s"]
+    words += ["--max-retries", RETRIES[transport], "--stats-every", "5s"]
+    words += ["--host-timeout", f"{max(int(within), 1)}s"]
     if transport == "udp" and len(_numbers(ports)) > RATE_LIMITED:
         # a host that limits its ICMP errors would make nmap wait a second for each closed port
         words.append("--defeat-icmp-ratelimit")
