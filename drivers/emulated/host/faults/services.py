@@ -179,7 +179,7 @@ FAULTS = {
             swap(
                 _NFT,
                 "        meta l4proto tcp reject with tcp reset\n",
-                "        meta l4proto sctp drop\n        meta l4proto tcp reject with tcp reset\n",
+                "        sctp dport 36412 drop\n        meta l4proto tcp reject with tcp reset\n",
             ),
         ),
     ),
