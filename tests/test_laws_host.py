@@ -18,7 +18,7 @@ from assay import suites
 from assay.attach import answer_all
 from drivers.emulated.host.faults import HOST
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(5400)]
 
 SPEC = "ts_33_117"
 BOUND = {pair: bound for pair, bound in suites.bindings(SPEC).items() if bound.bench == "host"}
@@ -121,7 +121,7 @@ def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         path, out = emulated_host(where, identity=identity), where / "campaign"
         words = [word for pair in selected(name) for word in ("--case", text(pair))]
         extra = ("--fault", kind) if kind in HOST else ("--overlap", "1") if kind == IN_A_ROW else ()
-        done = assay("run", path, *words, "--allow", "disruptive", "--out", out, *extra, timeout=3000)
+        done = assay("run", path, *words, "--allow", "disruptive", "--out", out, *extra, timeout=4500)
         assert (out / "campaign.json").exists(), done.stdout + done.stderr
         answer_all(out, "yes", by="the laws")
         return Run(out, verdicts(out), done.returncode, done.stdout + done.stderr)
