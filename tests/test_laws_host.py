@@ -192,8 +192,10 @@ def test_neither_name_nor_company_nor_order_changes_a_verdict(runs: Runs) -> Non
 
 
 def test_no_secret_is_in_any_file_of_a_campaign(runs: Runs) -> None:
-    secrets = [path.read_bytes().strip() for path in (PROFILES / "emulated-host").glob("*.secret")]
-    assert secrets
+    # the forbidden password is nobody's: it stands in the product's own list of what is refused
+    files = [path for path in (PROFILES / "emulated-host").glob("*.secret") if path.stem != "forbidden"]
+    secrets = [path.read_bytes().strip() for path in files]
+    assert len(secrets) > 10
     for name in (IN_A_ROW, *parts(CONFORMING), *SEEDED, *GENERIC):
         for path in filter(lambda one: one.is_file(), runs(name).campaign.rglob("*")):
             octets = path.read_bytes()
