@@ -14,7 +14,7 @@ from pathlib import Path
 from scapy.layers.inet6 import ICMPv6ND_NS, ICMPv6NDOptSrcLLAddr, IPv6
 from scapy.layers.l2 import ARP, Ether
 
-from assay.errors import LabError
+from assay.errors import LabError, UnseenError
 from drivers import frames, reach
 from drivers.capture import ETHERNET
 from drivers.interfaces.host import Arp, Packet
@@ -362,7 +362,11 @@ class _Sender(threading.Thread):
     def __init__(self, device: str, ready: Sequence[bytes], rate: int, seconds: float) -> None:
         super().__init__(daemon=True)
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-        self._socket.bind((device, 0))
+        try:
+            self._socket.bind((device, 0))
+        except OSError as error:
+            self._socket.close()
+            raise UnseenError(f"nothing can be sent on {device}: {error.strerror}") from error
         self._ready, self._rate, self._seconds = ready, rate, seconds
         self.done = threading.Event()
         self.sent, self.took = 0, 0.0

@@ -1,5 +1,6 @@
 """What the bench sees of a host: facts from inside, logs, and scans from outside."""
 
+import socket
 import tempfile
 import time
 from collections import Counter
@@ -162,6 +163,8 @@ class View(Access):
             if one["name"] == link:
                 if not one.get("harness"):
                     raise UnseenError(f"not declared: harness, our end of {link}, in network.interfaces")
+                if one["harness"] not in (name for _, name in socket.if_nameindex()):
+                    raise UnseenError(f"our end of {link} is gone, and with it the product's")
                 return str(one["harness"])
         raise UnseenError(f"not declared: an entry {link!r} of network.interfaces")
 

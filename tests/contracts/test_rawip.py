@@ -11,7 +11,7 @@ from daemons import BENCH, in_a_thread, linked, need
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assay.errors import LabError, UndeclaredError
+from assay.errors import LabError, UndeclaredError, UnseenError
 from drivers import frames, rawip, reach
 from drivers.interfaces.host import Packet
 
@@ -244,3 +244,8 @@ def test_garbage_is_told_as_what_it_is(octets: bytes, kind: bytes) -> None:
     heard = frames.tell(bytes(12) + kind + octets)
     assert heard.summary.isprintable()
     assert heard.kind.isprintable()
+
+
+def test_nothing_is_sent_where_there_is_no_link() -> None:
+    with pytest.raises(UnseenError, match="gone-0"):
+        rawip._Sender("gone-0", [b""], 1, 0.1)
