@@ -1,5 +1,6 @@
 """One run of a campaign on one product: probe by probe, each with its record."""
 
+import errno
 import json
 import platform
 import time
@@ -39,6 +40,10 @@ def environment() -> dict[str, Any]:
         "clock": f"monotonic resolution {time.get_clock_info('monotonic').resolution:g} s, "
         f"wall clock {datetime.now(UTC).isoformat(timespec='milliseconds')}",
     }
+
+
+GONE = (errno.ENODEV, errno.ENXIO, errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH)
+"""What the system says of a link or a network that is there no longer."""
 
 
 def certain(record: Record) -> bool:
@@ -223,7 +228,12 @@ class Session:
         except AssayError:
             raise
         except Exception as error:
-            problem = Verdict(Outcome.ERROR, f"the harness broke: {type(error).__name__}: {error}")
+            if isinstance(error, OSError) and (error.errno in GONE or isinstance(error, ConnectionError)):
+                problem = Verdict(
+                    Outcome.INCONCLUSIVE, f"the product or its link went away: {error.strerror}"
+                )
+            else:
+                problem = Verdict(Outcome.ERROR, f"the harness broke: {type(error).__name__}: {error}")
             self._note(planned, self.lab.hide(traceback.format_exc()))
         if problem is None and not attempts:
             problem = Verdict(Outcome.INCONCLUSIVE, self.lab.broken or "the product could not be reached")
