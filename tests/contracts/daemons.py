@@ -178,22 +178,14 @@ def in_a_thread(work: Callable[[], None]) -> None:
 # --- certificates -------------------------------------------------------------------------------------------
 
 
+CERTIFY = ["openssl", "req", "-x509", "-nodes", "-days", "9"]
+CERTIFY += ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+
+
 def authority(folder: Path, name: str = "ca") -> Path:
     """A certification authority: `name.pem` and `name.key`."""
     key, certificate = folder / f"{name}.key", folder / f"{name}.pem"
-    words = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "9",
-    ]
-    words += ["-subj", f"/CN={name}", "-keyout", str(key), "-out", str(certificate)]
+    words = [*CERTIFY, "-subj", f"/CN={name}", "-keyout", str(key), "-out", str(certificate)]
     subprocess.run(words, check=True, capture_output=True)
     return certificate
 
@@ -201,19 +193,7 @@ def authority(folder: Path, name: str = "ca") -> Path:
 def certificate(folder: Path, name: str, ca: Path, host: str = "127.0.0.1") -> tuple[Path, Path]:
     """A certificate for an address, issued by an authority, and its key."""
     key, made = folder / f"{name}.key", folder / f"{name}.pem"
-    words = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "9",
-    ]
-    words += ["-subj", f"/CN={name}", "-addext", f"subjectAltName=IP:{host},DNS:{name}"]
+    words = [*CERTIFY, "-subj", f"/CN={name}", "-addext", f"subjectAltName=IP:{host},DNS:{name}"]
     words += [
         "-addext",
         "basicConstraints=critical,CA:FALSE",
