@@ -148,9 +148,11 @@ INPUTS = (hiding.Field("user", "text", "post"), hiding.Field("password", "passwo
 FORM = hiding.Form("login", PAGE, "password", INPUTS)
 REFUSAL = hiding.Refusal("oam-web", replace(PAGE, status=401, body="Login failed"), False)
 FORMS = hiding.Pages((FORM,), (REFUSAL,), (IN,))
-GUESSED = force.Guessed("oam-ssh", 20.0, IN, (NO,) * 50, 30.0, NO, None, GOOD, IN)
+GUESSED = force.Guessed("oam-ssh", 20.0, 10.0, IN, (NO,) * 50, 30.0, NO, (), None, None, GOOD, IN)
+ENDED = replace(GUESSED, seconds=45.0, after=IN, spurt=(NO,) * 6, then=replace(NO, at=2.0))
+OPEN = replace(ENDED, then=replace(IN, at=9.0))
 LATE = replace(GUESSED, wrong=(replace(NO, seconds=20.0),) * 50, seconds=200.0, after=IN)
-FORCE = force.Seen((), ("console",), (GUESSED, LATE), GOOD)
+FORCE = force.Seen((), ("console",), (GUESSED, LATE, ENDED), GOOD)
 CAPTCHA = force.Solvings((force.Solved(IN, {"no answer": NO, "an old answer": NO}, IN),))
 LISTS = force.Listed((force.Forbidden(GOOD, (kept(),), taken("an unlisted password")),), GOOD)
 
@@ -258,8 +260,12 @@ def test_facts_survive_the_record(name: str) -> None:
 
 
 FAULTY: dict[str, tuple[Any, Observation]] = {
-    "guesses": (force.judge, replace(FORCE, places=(replace(GUESSED, after=IN),))),
-    "guesses at one of two": (force.judge, replace(FORCE, places=(GUESSED, replace(GUESSED, after=IN)))),
+    "guesses": (force.judge, replace(FORCE, places=(OPEN,))),
+    "guesses at one of two": (force.judge, replace(FORCE, places=(GUESSED, OPEN))),
+    "guesses where no block is declared": (
+        force.judge,
+        replace(FORCE, places=(replace(OPEN, block=0.0, spurt=(), then=None),)),
+    ),
     "a guess got in": (force.judge, replace(FORCE, places=(replace(GUESSED, wrong=(*GUESSED.wrong, IN)),))),
     "no measure": (force.judge_alternative, replace(FORCE, bare=("oam-web",))),
     "no CAPTCHA": (force.judge_captcha, force.Solvings((force.Solved(IN, {"no answer": IN}, IN),))),
@@ -446,6 +452,14 @@ def test_each_judge_is_tried() -> None:
 
 GUESSING: dict[str, Any] = {
     "a slow harness": (force.judge, replace(FORCE, places=(replace(GUESSED, seconds=200.0, after=IN),))),
+    "the block may have ended": (
+        force.judge,
+        replace(FORCE, places=(replace(ENDED, then=replace(IN, at=11.0)),)),
+    ),
+    "more was not answered": (
+        force.judge,
+        replace(FORCE, places=(replace(ENDED, spurt=(*(NO,) * 5, MUTE), then=IN),)),
+    ),
     "dropped": (
         force.judge,
         replace(FORCE, places=(replace(GUESSED, wrong=(*(NO,) * 49, replace(NO, outcome="closed"))),)),

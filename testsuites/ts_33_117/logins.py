@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from random import SystemRandom
 from secrets import choice
 from time import monotonic
+from typing import Any
 
 from assay.case import Control
 from assay.errors import UnseenError
@@ -41,6 +42,13 @@ def guesses(
         if len(done) == begun:  # a new connection, and not one answer on it
             return (*done, last)
     return tuple(done)
+
+
+def tolerated(host: HostBench) -> tuple[int, float]:
+    """How many failures a login is declared to tolerate, and for how many seconds one more blocks it."""
+    seconds: Any = host.declared("login_policy.delay_s")
+    first = seconds[0] if isinstance(seconds, (list, tuple)) else seconds
+    return int(host.declared("login_policy.max_failures")), float(first)
 
 
 def unanswered(logins: Iterable[Login]) -> Verdict | None:

@@ -10,7 +10,7 @@ from assay.errors import UnseenError
 from assay.verdict import Verdict, failed, inconclusive, passed
 from drivers.interfaces.host import Endpoint, HostBench, User, did, got_in
 from drivers.interfaces.replies import Login
-from testsuites.ts_33_117.logins import guesses, password_endpoints, unanswered, wait_until
+from testsuites.ts_33_117.logins import guesses, password_endpoints, tolerated, unanswered, wait_until
 
 MOST, LEAST_S = 8, 5.0
 TEST_N, TEST_S = 3, 30.0
@@ -196,11 +196,9 @@ class Policy:
     """The declared login policy, and blocks under it."""
 
     def __init__(self, host: HostBench, most: int = 0, delay: float = 0.0) -> None:
-        declared: Any = host.declared("login_policy.delay_s")
-        first = declared[0] if isinstance(declared, (list, tuple)) else declared
         self.host = host
-        self.most = most or int(host.declared("login_policy.max_failures"))
-        self.delay = delay or float(first)
+        declared = tolerated(host)
+        self.most, self.delay = most or declared[0], delay or declared[1]
         self.tolerance = max(0.1 * self.delay, float(host.declared("login_policy.tolerance_s") or 0), 2.0)
 
     def release(self, *users: User) -> Control:

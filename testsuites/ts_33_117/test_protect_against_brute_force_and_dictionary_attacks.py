@@ -21,6 +21,7 @@ from testsuites.ts_33_117.logins import (
     guesses,
     password_endpoints,
     said,
+    tolerated,
     took,
 )
 
@@ -35,14 +36,21 @@ BLOCKS = {"delay", "lockout", "source-block"}
 
 @dataclass(frozen=True)
 class Guessed:
-    """Guesses at one service over several connections at once, and the right password right after them."""
+    """Guesses at one service over several connections at once, and the right password right after them.
+
+    A block may have ended by itself while a slow service answered them. So where the right password works, as
+    many guesses as have to block follow at once: `spurt`, and `then` the right password once more.
+    """
 
     endpoint: str
     ceiling: float  # guesses a minute
+    block: float  # seconds that a block is declared to last; 0 where none is
     before: Login
     wrong: tuple[Login, ...]
     seconds: float
     after: Login
+    spurt: tuple[Login, ...]
+    then: Login | None
     elsewhere: Login | None  # after them, from another address, where blocks of addresses are declared
     released: Control
     again: Login
@@ -71,7 +79,7 @@ def judge(seen: Seen) -> Verdict:
 
 
 def _guessed(one: Guessed) -> Verdict | None:
-    for guess in one.wrong:
+    for guess in (*one.wrong, *one.spurt):
         if guess.outcome == "in":
             return failed(f"{guess.user} got in at {one.endpoint} with a wrong password", guess.ref)
     if doubt := unsound([got_in(f"the right password works before, at {one.endpoint}", one.before)]):
@@ -79,21 +87,38 @@ def _guessed(one: Guessed) -> Verdict | None:
     answered = sum(guess.outcome == "refused" for guess in one.wrong)
     if answered < GUESSES:
         return inconclusive(f"{one.endpoint} answered {answered} of {GUESSES} guesses", one.after.ref)
-    pace = 60 * answered / one.seconds if one.seconds > 0 else float("inf")
-    if one.after.outcome == "in" and pace > one.ceiling:
-        return failed(
-            f"after {answered} guesses in {one.seconds:.0f} s at {one.endpoint} ({pace:.0f} a minute, at most"
-            f" {one.ceiling:g}) the right password works at once",
-            one.after.ref,
-        )
-    if one.after.outcome == "in" and _delay(one) < 0.5 * one.seconds * AT_ONCE / answered:
-        return inconclusive(
-            f"{answered} guesses at {one.endpoint} took {one.seconds:.0f} s, not for its delays",
-            one.after.ref,
-        )
+    if one.after.outcome == "in" and (doubt := _unblocked(one, answered)):
+        return doubt
     if one.after.outcome not in ("in", "refused"):
         return inconclusive(f"{one.endpoint} after the guesses: {one.after.outcome}", one.after.ref)
     return unsound([one.released, got_in("the right password works after the release", one.again)])
+
+
+def _unblocked(one: Guessed, answered: int) -> Verdict | None:
+    """The verdict where the right password works after the guesses, unless a block is seen after all."""
+    spurt = bool(one.spurt) and all(guess.outcome == "refused" for guess in one.spurt)
+    if spurt and one.then and one.then.outcome == "refused":
+        return None
+    pace = 60 * answered / one.seconds if one.seconds > 0 else float("inf")
+    if pace <= one.ceiling:
+        slow = _delay(one) >= 0.5 * one.seconds * AT_ONCE / answered
+        said = f"{answered} guesses at {one.endpoint} took {one.seconds:.0f} s, not for its delays"
+        return None if slow else inconclusive(said, one.after.ref)
+    said = (
+        f"after {answered} guesses in {one.seconds:.0f} s at {one.endpoint} ({pace:.0f} a minute, at most"
+        f" {one.ceiling:g}) the right password works at once"
+    )
+    if not one.block:
+        return failed(said, one.after.ref)
+    if one.then is None or not spurt:
+        return inconclusive(f"{said}; what was to block then was not answered", one.after.ref)
+    took = one.then.at - one.after.at
+    again = f"{len(one.spurt)} guesses and {took:.1f} s later: {one.then.outcome}"
+    if one.then.outcome != "in" or took >= one.block:
+        return inconclusive(
+            f"{said}; {again}; a block of {one.block:g} s may have ended meanwhile", one.then.ref
+        )
+    return failed(f"{said}; {again}", one.then.ref)
 
 
 def _delay(one: Guessed) -> float:
@@ -213,19 +238,32 @@ def _guess(host: HostBench, endpoint: Endpoint, user: User) -> Guessed:
             return tuple(enter(host.secret()) for _ in range(count))
         return guesses(host, endpoint, user, count, together=True)
 
+    def at_once(count: int) -> tuple[Login, ...]:
+        shares = [(count + place) // AT_ONCE for place in range(AT_ONCE)]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return tuple(one for part in pool.map(some, filter(None, shares)) for one in part)
+
     before, began = enter(), monotonic()
     wrong: list[Login] = []
     for _ in range(ROUNDS if before.outcome == "in" else 0):
-        left = GUESSES - sum(one.outcome == "refused" for one in wrong)
-        shares = [(left + place) // AT_ONCE for place in range(AT_ONCE)]
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            wrong += (one for part in pool.map(some, filter(None, shares)) for one in part)
+        wrong += at_once(GUESSES - sum(one.outcome == "refused" for one in wrong))
     seconds, after, elsewhere = monotonic() - began, enter(), None
+    most, block = tolerated(host) if {"lockout", "source-block"} & {*row.get("measures", ())} else (0, 0.0)
+    spurt: tuple[Login, ...] = ()
+    then: Login | None = None
+    for _ in range(ROUNDS if block else 0):
+        last = then or after
+        if last.outcome != "in" or (then and then.at - after.at < block):
+            break
+        after, spurt, then = last, at_once(most + 1), enter()
     if "source-block" in row.get("measures", ()) and len(others := sources(host, endpoint)) > 1:
         elsewhere = enter(source=others[1])
     released = did("the account is released", host.act("login_policy.reset_action", name=user.name))
     ceiling = float(row.get("max_guesses_per_min") or CEILING)
-    return Guessed(endpoint.name, ceiling, before, tuple(wrong), seconds, after, elsewhere, released, enter())
+    return Guessed(
+        *(endpoint.name, ceiling, block, before, tuple(wrong), seconds, after, spurt, then, elsewhere),
+        *(released, enter()),
+    )
 
 
 def _seen(host: HostBench, endpoints: list[Endpoint]) -> Seen:
