@@ -148,9 +148,9 @@ INPUTS = (hiding.Field("user", "text", "post"), hiding.Field("password", "passwo
 FORM = hiding.Form("login", PAGE, "password", INPUTS)
 REFUSAL = hiding.Refusal("oam-web", replace(PAGE, status=401, body="Login failed"), False)
 FORMS = hiding.Pages((FORM,), (REFUSAL,), (IN,))
-GUESSED = force.Guessed("oam-ssh", 20.0, 10.0, IN, (NO,) * 50, 30.0, NO, (), None, None, GOOD, IN)
-ENDED = replace(GUESSED, seconds=45.0, after=IN, spurt=(NO,) * 6, then=replace(NO, at=2.0))
-OPEN = replace(ENDED, then=replace(IN, at=9.0))
+GUESSED = force.Guessed("oam-ssh", 20.0, 10.0, IN, (NO,) * 50, 30.0, NO, (), None, 0.0, None, GOOD, IN)
+ENDED = replace(GUESSED, seconds=45.0, after=IN, spurt=(NO,) * 6, then=NO, took=2.0)
+OPEN = replace(ENDED, then=IN)
 LATE = replace(GUESSED, wrong=(replace(NO, seconds=20.0),) * 50, seconds=200.0, after=IN)
 FORCE = force.Seen((), ("console",), (GUESSED, LATE, ENDED), GOOD)
 CAPTCHA = force.Solvings((force.Solved(IN, {"no answer": NO, "an old answer": NO}, IN),))
@@ -454,7 +454,7 @@ GUESSING: dict[str, Any] = {
     "a slow harness": (force.judge, replace(FORCE, places=(replace(GUESSED, seconds=200.0, after=IN),))),
     "the block may have ended": (
         force.judge,
-        replace(FORCE, places=(replace(ENDED, then=replace(IN, at=11.0)),)),
+        replace(FORCE, places=(replace(ENDED, then=IN, took=10.0),)),
     ),
     "more was not answered": (
         force.judge,

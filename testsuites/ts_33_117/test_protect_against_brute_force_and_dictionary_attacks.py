@@ -51,6 +51,7 @@ class Guessed:
     after: Login
     spurt: tuple[Login, ...]
     then: Login | None
+    took: float  # seconds from `after` to `then`
     elsewhere: Login | None  # after them, from another address, where blocks of addresses are declared
     released: Control
     again: Login
@@ -112,9 +113,8 @@ def _unblocked(one: Guessed, answered: int) -> Verdict | None:
         return failed(said, one.after.ref)
     if one.then is None or not spurt:
         return inconclusive(f"{said}; what was to block then was not answered", one.after.ref)
-    took = one.then.at - one.after.at
-    again = f"{len(one.spurt)} guesses and {took:.1f} s later: {one.then.outcome}"
-    if one.then.outcome != "in" or took >= one.block:
+    again = f"{len(one.spurt)} guesses and {one.took:.1f} s later: {one.then.outcome}"
+    if one.then.outcome != "in" or one.took >= one.block:
         return inconclusive(
             f"{said}; {again}; a block of {one.block:g} s may have ended meanwhile", one.then.ref
         )
@@ -251,17 +251,17 @@ def _guess(host: HostBench, endpoint: Endpoint, user: User) -> Guessed:
     most, block = tolerated(host) if {"lockout", "source-block"} & {*row.get("measures", ())} else (0, 0.0)
     spurt: tuple[Login, ...] = ()
     then: Login | None = None
-    for _ in range(ROUNDS if block else 0):
-        last = then or after
-        if last.outcome != "in" or (then and then.at - after.at < block):
-            break
-        after, spurt, then = last, at_once(most + 1), enter()
+    took, rounds = block, ROUNDS if block else 0
+    while rounds and took >= block and (then or after).outcome == "in":
+        began, rounds = monotonic(), rounds - 1
+        spurt, then = at_once(most + 1), enter()
+        took = monotonic() - began
     if "source-block" in row.get("measures", ()) and len(others := sources(host, endpoint)) > 1:
         elsewhere = enter(source=others[1])
     released = did("the account is released", host.act("login_policy.reset_action", name=user.name))
     ceiling = float(row.get("max_guesses_per_min") or CEILING)
     return Guessed(
-        *(endpoint.name, ceiling, block, before, tuple(wrong), seconds, after, spurt, then, elsewhere),
+        *(endpoint.name, ceiling, block, before, tuple(wrong), seconds, after, spurt, then, took, elsewhere),
         *(released, enter()),
     )
 
