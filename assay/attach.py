@@ -10,7 +10,7 @@ from assay import statements, suites
 from assay.campaign import Campaign, Planned, Record, judge
 from assay.case import to_json
 from assay.errors import UsageError
-from assay.files import canonical, digest, write_atomic
+from assay.files import Bundle, canonical, digest, write_atomic
 from assay.statements import Statement
 
 MOST = 256 << 20  # octets of one file
@@ -50,8 +50,13 @@ def attach(
 ) -> list[Planned]:
     """Add a statement to the records of a case; which variants took it.
 
-    `answers` are "yes" or "no" by the number of the question. UsageError where there is no such question.
+    `answers` are "yes" or "no" by the number of the question. UsageError where there is no such question, and
+    for a sealed bundle, which nothing may be added to.
     """
+    if isinstance(campaign.files, Bundle):
+        raise UsageError(
+            f"{campaign.path} is sealed: attach to the campaign it was made of, and seal that anew"
+        )
     taken = []
     for planned, record, questions in open_questions(campaign, case):
         mine = {number: said for number, said in answers.items() if number in _numbers(questions)}

@@ -216,6 +216,17 @@ def test_facts_are_got_in_one_pass_and_once_for_a_campaign() -> None:
     assert json.loads(octets)["evidence"][0]["command"] == "getent"
 
 
+@pytest.mark.parametrize("octets", [b"", b"{", b"[]", b"{}", b'{"fact": {"name": 1}}'])
+def test_a_damaged_fact_is_got_anew(octets: bytes) -> None:
+    kept = Kept()
+    kept.store().get("accounts", lambda command: ran())
+    kept["fact-accounts.json"] = octets
+    fact, anew = kept.store().get("accounts", lambda command: ran())
+    assert fact.value == ["accounts [secret admin1]"]
+    assert kept["fact-accounts.json"] == anew
+    assert kept.passes == 2
+
+
 def test_a_fact_that_cannot_be_got_says_so() -> None:
     fact, _ = Kept().store().get("nft", lambda command: ran())
     verdict = unread(fact)

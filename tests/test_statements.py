@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from securesystemslib.signer import CryptoSigner
 
 from assay import attach, statements, suites
+from assay.bundle import seal
 from assay.campaign import Attempt, Campaign, Planned, Record
 from assay.case import Case, Observation
 from assay.errors import UsageError
@@ -101,6 +103,12 @@ def test_questions_are_listed_and_others_refused(campaign: Campaign) -> None:
         attach.attach(campaign, "TC_X", by="Ann", text="I looked", answers={"1": "perhaps"})
     with pytest.raises(UsageError, match="no record of TC_Y"):
         attach.attach(campaign, "TC_Y", by="Ann", text="I looked", answers={})
+
+
+def test_nothing_is_attached_to_a_sealed_bundle(campaign: Campaign, tmp_path: Path) -> None:
+    seal.create(campaign, tmp_path / "bundle", CryptoSigner.generate_ed25519(), "tester", "")
+    with pytest.raises(UsageError, match="is sealed"):
+        attach.attach(Campaign.open(tmp_path / "bundle"), "TC_X", by="Ann", text="late", answers={"1": "yes"})
 
 
 def test_statements_that_do_not_read_are_an_error(campaign: Campaign) -> None:

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from assay.case import from_json, to_json
@@ -36,7 +37,8 @@ class FactStore:
         self._known: dict[str, tuple[Fact, bytes]] = {}
         for name in self._names:
             if (octets := load(file_of(name))) is not None:
-                self._known[name] = from_json(Fact, json.loads(octets)["fact"]), octets
+                with suppress(ValueError, KeyError, TypeError):  # damaged: it is got anew
+                    self._known[name] = from_json(Fact, json.loads(octets)["fact"]), octets
 
     def get(self, name: str, run: Run) -> tuple[Fact, bytes]:
         """A fact and the evidence for it; the first call gets all of them."""
