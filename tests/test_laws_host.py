@@ -6,6 +6,7 @@ hours: then each fault is run on all variants.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -183,6 +184,13 @@ def test_an_awkward_product_never_fails(runs: Runs, fault: str) -> None:
             run, "FAIL", "ERROR"
         )
         assert "PASS" in run.verdicts.values(), run.output
+
+
+def test_the_words_of_a_hostile_product_stay_words(runs: Runs) -> None:
+    for run in map(runs, parts("markup")):
+        page = (run.campaign / "report.html").read_text()
+        assert not re.search(r"<(img|b|iframe)[\s>]|<[^>]*\son\w+=", page)
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", page + run.output)
 
 
 def test_a_record_judged_again_gives_the_same_verdict(runs: Runs) -> None:
