@@ -8,8 +8,11 @@ import pytest
 from assay.case import Control, to_json
 from assay.verdict import Outcome
 from drivers.interfaces.facts import Listener
-from drivers.interfaces.replies import Exchange, Fact, Heard, Port, Scan
+from drivers.interfaces.host import Restart
+from drivers.interfaces.replies import Exchange, Fact, Heard, Port, Ran, Scan, SnmpReply, SshOffer, WebReply
+from testsuites.ts_33_117 import insecure
 from testsuites.ts_33_117 import test_bvt_port_scanning as bvt
+from testsuites.ts_33_117 import test_no_unnecessary_service as unnecessary
 from testsuites.ts_33_117 import test_restricted_reachability_of_services as reach
 from testsuites.ts_33_117.packets import Sent
 from testsuites.ts_33_117.ports import Listing, Service
@@ -238,4 +241,140 @@ def test_an_answer_to_a_stranger_fails(sent: Sent, why: str) -> None:
 )
 def test_strangers_that_were_not_heard_are_inconclusive(seen: reach.Foreign) -> None:
     got = reach.judge_foreign(seen)
+    assert got.outcome is Outcome.INCONCLUSIVE, got
+
+
+# --- TC_NO_UNNECESSARY_SERVICE ---------------------------------------------------------------------------
+
+QUIET = insecure.Frames("oam", "02:00:00:00:01:10", 120.0, 12, (), "oam-1")
+NONE = Fact("snmpd", "", None, "there is no snmpd")
+NEEDED = unnecessary.Seen(
+    DECLARED,
+    SCANS,
+    (),
+    (scan("tcp", port("tcp", 22, service="ssh"), scanned=1),),
+    (),
+    (("snmp v2c", SnmpReply("silence", "", (), False, 5.0, "s")),),
+    NONE,
+    (SshOffer("refused", "", "SSH-2.0-x", None, ("password",), "", 0.1, "o"),),
+    (QUIET,),
+    LISTED,
+    GOOD,
+)
+WEB = Service("web", "oam", HOST, "tcp", 80, True, "redirect")
+
+
+def frame(kind: str, to_mac: str = "01:80:c2:00:00:0e", mac: str = "02:00:00:00:01:10") -> Heard:
+    return Heard(1.0, "", kind, "", 3, {"mac": mac, "to_mac": to_mac})
+
+
+def page(status: int, location: str = "") -> tuple[tuple[Service, WebReply], ...]:
+    headers = (("location", location),) if location else ()
+    return ((WEB, WebReply("answered", "", status, headers, ref="w")),)
+
+
+def test_needed_services_pass() -> None:
+    assert unnecessary.judge(NEEDED).outcome is Outcome.PASS
+    assert unnecessary.judge(replace(NEEDED, pages=page(301, "https://h/"))).outcome is Outcome.PASS
+    stranger = replace(QUIET, odd=(frame("ethertype 0x88cc", mac="02:00:00:00:09:99"),))
+    assert unnecessary.judge(replace(NEEDED, frames=(stranger,))).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"scans": (scan("tcp", port("tcp", 22), port("tcp", 23)), UDP, SCTP, IP)}, "port 23"),
+        ({"scans": (TCP, scan("udp", port("udp", 7, reason="probe")), SCTP, IP)}, "port 7"),
+        ({"identified": (scan("tcp", port("tcp", 22, service="telnet"), scanned=1),)}, "telnet"),
+        ({"communities": (("snmp v2c", SnmpReply("answered", "", (), True, 0.1, "s")),)}, "v2c"),
+        (
+            {
+                "snmpd": Fact(
+                    "snmpd",
+                    "conf",
+                    [
+                        {
+                            "kind": "community",
+                            "name": "(community)",
+                            "level": "v1/v2c",
+                            "read": "",
+                            "write": "",
+                            "source": "",
+                            "well_known": False,
+                        }
+                    ],
+                )
+            },
+            "community",
+        ),
+        ({"ssh": (SshOffer("refused", "", "SSH-1.99-x", None, (), "", 0.1, "o"),)}, "SSH-1.99"),
+        ({"pages": page(200)}, "status 200"),
+        ({"pages": page(302, "http://h/")}, "status 302"),
+        ({"frames": (replace(QUIET, odd=(frame("ethertype 0x88cc"),)),)}, "LLDP"),
+        ({"frames": (replace(QUIET, odd=(frame("ethertype 0x6002"),)),)}, "MOP"),
+        ({"frames": (replace(QUIET, odd=(frame("ethertype 0x0000", "01:00:0c:cc:cc:cc"),)),)}, "CDP"),
+    ],
+)
+def test_unnecessary_services_fail(change: dict[str, Any], said: str) -> None:
+    got = unnecessary.judge(replace(NEEDED, **change))
+    assert got.outcome is Outcome.FAIL, got
+    assert said in got.reason
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"frames": ()},
+        {"frames": (replace(QUIET, came=0),)},
+        {"frames": (replace(QUIET, problem="more came"),)},
+        {"scans": ()},
+        {"ssh": ()},
+        {"identified": (replace(TCP, problem="gave up"),)},
+        {"listed": with_listed(own_session=BAD)},
+        {"listed": with_listed(before=listening())},
+        {"alive": BAD},
+    ],
+)
+def test_services_that_were_not_seen_are_inconclusive(change: dict[str, Any]) -> None:
+    got = unnecessary.judge(replace(NEEDED, **change))
+    assert got.outcome is Outcome.INCONCLUSIVE, got
+
+
+LOOK = unnecessary.Look((TCP, UDP, SCTP), LISTED)
+AGAIN = Restart(Ran(0, "", "", False, 0.1), True, True, "it started anew", 9.0, "r")
+RESTARTED = unnecessary.Restarted(DECLARED, LOOK, AGAIN, GOOD, LOOK, GOOD)
+
+
+def test_a_restart_that_changes_nothing_passes() -> None:
+    assert unnecessary.judge_restarted(RESTARTED).outcome is Outcome.PASS
+
+
+def test_what_comes_back_with_a_restart_fails() -> None:
+    more = replace(LOOK, scans=(scan("tcp", port("tcp", 22), port("tcp", 8081)), UDP, SCTP))
+    got = unnecessary.judge_restarted(replace(RESTARTED, after=more))
+    assert got.outcome is Outcome.FAIL
+    assert "tcp port 8081" in got.reason
+    local = replace(LISTED, before=listening(SSHD, SNMPD, OLD), after=listening(SSHD, SNMPD, OLD))
+    got = unnecessary.judge_restarted(replace(RESTARTED, after=replace(LOOK, listed=local)))
+    assert got.outcome is Outcome.FAIL
+    less = replace(LOOK, scans=(TCP, scan("udp"), SCTP), listed=LISTED)
+    got = unnecessary.judge_restarted(replace(RESTARTED, after=less))
+    assert got.outcome is Outcome.FAIL
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"restart": replace(AGAIN, happened=False)},
+        {"restart": replace(AGAIN, back=False)},
+        {"up": BAD},
+        {"alive": BAD},
+        {"before": replace(LOOK, scans=())},
+        {"after": replace(LOOK, scans=())},
+        {"after": replace(LOOK, listed=with_listed(own_session=BAD))},
+        {"before": replace(LOOK, listed=with_listed(own_session=BAD))},
+    ],
+)
+def test_a_restart_that_was_not_seen_is_inconclusive(change: dict[str, Any]) -> None:
+    got = unnecessary.judge_restarted(replace(RESTARTED, **change))
     assert got.outcome is Outcome.INCONCLUSIVE, got

@@ -48,6 +48,10 @@ SHOWN_IN = {
     },
     "TC_HANDLING_OF_GROWING_CONTENT": {"A": "log-on-root rotate-off", "B": "upload-no-quota"},
     "TC_HIDING_PASSWORD_DISPLAY": {"A": "pw-echo", "B": "pw-field-text pw-echo-error pw-in-url"},
+    "TC_NO_UNNECESSARY_SERVICE": {
+        "A": "svc-telnet svc-snmp-v2c svc-undocumented svc-udp-small svc-lldp svc-http-content",
+        "B": "svc-returns-after-reboot",
+    },
     "TC_OS_PRIVILEGE": {
         "A": "sudo-nopasswd",
         "B": "suid-shell cap-setuid-python suid-writable list-b-incomplete",

@@ -355,6 +355,8 @@ class Rbac(Area):
 class Scan(Area):
     """Scanning."""
 
+    frames_s: Seconds | None = None
+    """How long to listen for frames that nobody asked for; 120 s shows most announcements."""
     rate_pps: Count | None = None
     """Agreed probe rate."""
 

@@ -142,10 +142,10 @@ def main() -> None:
         untouched.install(root, told["untouched"])
     else:
         keys.install(root, told["unit"])
-        if told["second"]:
-            renumber(root)
     for name in told["faults"]:
         HOST[name].make(site)
+    if told["second"]:
+        renumber(root)  # what a fault put there has the addresses of the first unit
     subprocess.run(["hostname", "np"], check=True)  # noqa: S607
     print(json.dumps({"up": os.getpid()}), flush=True)
     sys.stdin.readline()  # the wires are laid
