@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Literal
 
 from assay.errors import LabError
-from drivers.interfaces.replies import SyslogRecord
+from drivers.interfaces.replies import LogCaller, SyslogRecord
 from drivers.text import clean
 
 MAX_RECORD = 64 << 10  # octets; RFC 5425 clause 4.3.1 demands 2,048 and wants 8,192
 MAX_RECORDS, MAX_OCTETS = 50_000, 32 << 20
-MAX_PEERS = 64
+MAX_PEERS, MAX_CALLERS = 64, 1_000
 HANDSHAKE_S, IDLE_S = 10.0, 3600.0
 SHOWN = 8 << 10  # octets of a record that are kept
 _PRI = re.compile(rb"<(\d{1,3})>")
@@ -41,6 +41,8 @@ class _Peer:
     shaken: bool = True
     since: float = field(default_factory=time.monotonic)
     held: bytearray = field(default_factory=bytearray)
+    tls: str = ""
+    octets: int = 0
 
 
 class Collector:
@@ -57,10 +59,12 @@ class Collector:
         self.transport: Literal["udp", "tcp", "tls"] = transport
         self.records: list[SyslogRecord] = []
         self.problems: list[str] = []
+        self.callers: list[LogCaller] = []  # whose connections have ended
         self._octets = 0
         self._came = threading.Condition()
         self._done = threading.Event()
         self._context = _context(tls) if transport == "tls" else None
+        self._tls = tls if transport == "tls" else None
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
         self._socket = socket.socket(family, kind)
@@ -103,6 +107,29 @@ class Collector:
                 if found or left <= 0:
                     return tuple(found)
                 self._came.wait(left)
+
+    def say(self, text: str) -> None:
+        """Send it a record from the harness itself, as a product would."""
+        octets = text.encode()
+        if self.transport == "udp":
+            with socket.socket(self._socket.family, socket.SOCK_DGRAM) as sender:
+                sender.sendto(octets, (self.address, self.port))
+            return
+        with socket.create_connection((self.address, self.port), HANDSHAKE_S) as plain:
+            if self._tls is None:
+                plain.sendall(octets + b"\n")
+                return
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            context.load_cert_chain(self._tls.certificate, self._tls.key)
+            with context.wrap_socket(plain) as secure:
+                secure.sendall(octets + b"\n")
+
+    def refused(self, *, within: float = 0.0) -> tuple[LogCaller, ...]:
+        """The connections that have ended without a record; returns at a record or the first of them."""
+        with self._came:
+            self._came.wait_for(lambda: self.records or any(not one.octets for one in self.callers), within)
+            return tuple(one for one in self.callers if not one.octets)
 
     # --- the thread -----------------------------------------------------------------------------------------
 
@@ -160,6 +187,7 @@ class Collector:
             if not peer.shaken and isinstance(peer.sock, ssl.SSLSocket):
                 peer.sock.do_handshake()
                 peer.shaken, peer.subject = True, _subject(peer.sock)
+                peer.tls = peer.sock.version() or ""
             turns = 64  # the others want to be heard too
             while turns > 0 or (isinstance(peer.sock, ssl.SSLSocket) and peer.sock.pending()):
                 turns -= 1
@@ -167,27 +195,33 @@ class Collector:
                 peer.since = time.monotonic()
                 if not octets:
                     self._records_of(peer, ended=True)
-                    self._part(peers, number, selector)
+                    self._part(peers, number, selector, "it closed")
                     return
+                peer.octets += len(octets)
                 peer.held += octets
                 self._records_of(peer)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return
         except (OSError, ValueError) as error:
-            self._problem(f"{peer.address}: {clean(str(error), 200)}")
-            self._part(peers, number, selector)
+            said = clean(str(error), 200)
+            self._problem(f"{peer.address}: {said}")
+            self._part(peers, number, selector, said)
 
     def _look_after(self, peers: dict[int, _Peer], selector: selectors.BaseSelector) -> None:
         now = time.monotonic()
         for number, peer in list(peers.items()):
             if now - peer.since > (IDLE_S if peer.shaken else HANDSHAKE_S):
                 self._problem(f"{peer.address}: nothing came in time")
-                self._part(peers, number, selector)
+                self._part(peers, number, selector, "nothing came in time")
 
-    def _part(self, peers: dict[int, _Peer], number: int, selector: selectors.BaseSelector) -> None:
+    def _part(self, peers: dict[int, _Peer], number: int, selector: selectors.BaseSelector, why: str) -> None:
         peer = peers.pop(number)
         selector.unregister(peer.sock)
         peer.sock.close()
+        with self._came:
+            if len(self.callers) < MAX_CALLERS:
+                self.callers.append(LogCaller(peer.address, peer.tls, peer.octets, why))
+            self._came.notify_all()
 
     def _records_of(self, peer: _Peer, *, ended: bool = False) -> None:
         """Take whole records off what a peer sent, counted octets or lines (RFC 6587 clause 3.4)."""

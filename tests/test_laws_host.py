@@ -48,6 +48,11 @@ SHOWN_IN = {
     },
     "TC_HANDLING_OF_GROWING_CONTENT": {"A": "log-on-root rotate-off", "B": "upload-no-quota"},
     "TC_HIDING_PASSWORD_DISPLAY": {"A": "pw-echo", "B": "pw-field-text pw-echo-error pw-in-url"},
+    "TC_MUTUAL_AUTHENTICATION_MANAGEMENT_INTERFACES": {
+        "A": "mgmt-no-server-auth",
+        "B": "mgmt-client-cert-any snmp-noauth",
+        "C": "mgmt-outbound-noverify",
+    },
     "TC_NO_UNNECESSARY_SERVICE": {
         "A": "svc-telnet svc-snmp-v2c svc-undocumented svc-udp-small svc-lldp svc-http-content",
         "B": "svc-returns-after-reboot",

@@ -192,7 +192,9 @@ class Logs(Area):
     """Per security event type: enabling step, how to trigger it (login, configuration change, link down),
     log, pattern that names the fields user, source, time, host, action."""
     forwarding: dict[str, Any] | None = None
-    """Protocols for forwarding and how target, trust anchor and buffering are set."""
+    """`protocols`, `action` (with {address}, {port} and {peer}, the name in the certificate) and its `undo`,
+    the `peer`, whether records are kept while the collector is away (`buffering`), and a `trigger` of a
+    record with a {marker}."""
     interfaces: tuple[Row, ...] | None = None
     """Interfaces through which logs can be read."""
     latency_s: Seconds | None = None
@@ -208,7 +210,8 @@ class Logs(Area):
     timezone: str | None = None
     """Zone of timestamps that carry none."""
     upload: dict[str, Any] | None = None
-    """How log files are uploaded: protocol, target, start."""
+    """`protocols`, the `action` that uploads (with {address}, {port}, {user}, {host_key}), the `log` that is
+    sent, and a `trigger` of a record with a {marker} in it."""
 
 
 class Network(Area):
@@ -253,7 +256,8 @@ class Oam(Area):
     endpoints: tuple[Endpoint, ...] | None = None
     """O&M services: name, protocol, address, port, security profile, how each side proves itself."""
     outbound_links: tuple[Row, ...] | None = None
-    """Management connections the product opens, and how to point them at the harness."""
+    """Management connections the product opens: name, `via` (syslog-tls, sftp, ...), the `action` that points
+    them at the harness and its `undo`, and a `trigger` of what is sent, with a {marker}."""
     security_profile: dict[str, dict[str, Texts]] | None = None
     """Named list of permitted and mandated versions and algorithms per profile; may only tighten the default
     of the harness."""
@@ -291,7 +295,9 @@ class Pki(Area):
     """Trust."""
 
     trust_anchors: dict[str, Any] | None = None
-    """Certificates or pinned keys that prove the product, and how test anchors are installed in it."""
+    """Certificates or pinned keys that prove the product (`product`, by endpoint), and ours, of issuers that
+    it trusts: `client` with `certificate`, `key` and an `expired` one for that key; `collector` of logs with
+    these, a `name`, one `misnamed` for another name, and `clients`, the issuers of those who may send."""
 
 
 class Platform(Area):

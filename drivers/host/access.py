@@ -1,8 +1,11 @@
 """Ways into a host: attempts to log in, sessions, and commands as root."""
 
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
+from typing import Literal
 
 from assay.case import Control
 from assay.errors import UnseenError
@@ -122,25 +125,40 @@ class Access(Core):
         secret: Secret | str | None = None,
         *,
         source: str = "",
+        certificate: Literal["own", "none", "foreign", "expired"] = "own",
     ) -> Iterator[WebSession]:
         def noted(name: str, reply: WebReply) -> str:
             self.counts["connections"] += 1
             return self._noted(endpoint.via, name, reply, endpoint=endpoint.name)
 
         site = self._declared.site(endpoint, source=source, within=self.timers.answer_s)
-        session = WebSession(Agent(site), noted)
-        if user is not None:
-            name, how = name_of(user), endpoint.more.get("login")
-            if not how:
-                raise UnseenError(f"not declared: how to log in at {endpoint.name} (login)")
-            plain = _plain(secret)
-            if plain is None:
-                plain = self._declared.password(name) or ""
-            if plain and not isinstance(secret, str):
-                self.mask.learn(name, plain)
-            login = session.enter(how, str(endpoint.more.get("url") or ""), name, plain)
-            session.login = replace(login, endpoint=endpoint.name, source=source, at=self.trace.now)
-        yield session
+        with tempfile.TemporaryDirectory(prefix="assay-") as folder:
+            if certificate != "own":
+                site = replace(site, client=self._declared.client(certificate, Path(folder)))
+            session = WebSession(Agent(site), noted)
+            if user is not None:
+                self._enter(session, endpoint, user, secret, source)
+            yield session
+
+    def _enter(
+        self,
+        session: WebSession,
+        endpoint: Endpoint,
+        user: User | str,
+        secret: Secret | str | None,
+        source: str,
+    ) -> None:
+        """Log in on a user agent as the endpoint declares it."""
+        name, how = name_of(user), endpoint.more.get("login")
+        if not how:
+            raise UnseenError(f"not declared: how to log in at {endpoint.name} (login)")
+        plain = _plain(secret)
+        if plain is None:
+            plain = self._declared.password(name) or ""
+        if plain and not isinstance(secret, str):
+            self.mask.learn(name, plain)
+        login = session.enter(how, str(endpoint.more.get("url") or ""), name, plain)
+        session.login = replace(login, endpoint=endpoint.name, source=source, at=self.trace.now)
 
     def load(
         self, endpoint: Endpoint, path: str, *, rate: float, seconds: float, marker: str = ""

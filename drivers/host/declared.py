@@ -8,6 +8,7 @@ from typing import Any
 
 from assay.errors import LabError, UnseenError
 from drivers import console
+from drivers.host.certificates import self_signed
 from drivers.interfaces.host import Document, Endpoint, Secret, User
 from drivers.snmp import User as SnmpUser
 from drivers.ssh import HostKeys, Server
@@ -167,8 +168,7 @@ class Declared:
             raise LabError(f"{where.name}: no ca is declared, so no secret is sent there")
         tls, client, ours = where.via == "https", None, anchors.get("client")
         if ours and "certificate" in where.more.get("client_proof", ()):
-            self.secret(ours["key"])
-            client = self._folder / ours["certificate"], self._folder / ours["key"].removeprefix("file:")
+            client = self._own(ours, "certificate")
         return Site(
             where.address,
             where.port or (443 if tls else 80),
@@ -178,6 +178,25 @@ class Declared:
             source=source,
             within=within,
         )
+
+    def client(self, which: str, folder: Path) -> tuple[Path, Path] | None:
+        """A wrong certificate of a client and its key, None for none: "expired", or "foreign" (put there)."""
+        ours = (self.get("pki.trust_anchors") or {}).get("client") or {}
+        if which == "none":
+            return None
+        if which == "foreign":
+            made = folder / "own.pem", folder / "key.pem"
+            for path, text in zip(made, self_signed("assay"), strict=True):
+                path.touch(0o600)
+                path.write_text(text)
+            return made
+        if not ours.get(which):
+            raise UnseenError(f"not declared: pki.trust_anchors.client.{which}")
+        return self._own(ours, which)
+
+    def _own(self, ours: Mapping[str, Any], which: str) -> tuple[Path, Path]:
+        self.secret(ours["key"])
+        return self._folder / ours[which], self._folder / ours["key"].removeprefix("file:")
 
 
 def endpoint(row: Mapping[str, Any]) -> Endpoint:

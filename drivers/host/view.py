@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from assay.case import to_json
 from assay.errors import UnseenError
-from drivers import facts, portscan, rawip, syslog
+from drivers import facts, portscan, rawip, sftp_server, syslog
 from drivers.facts import parse
 from drivers.host import logs
 from drivers.host.access import Access
@@ -81,30 +81,42 @@ class View(Access):
         transport: Literal["udp", "tcp", "tls"] = "udp",
         *,
         address: str = "",
-        certificate: Literal["good", "foreign"] = "good",
+        port: int = 0,
+        certificate: Literal["good", "foreign", "expired", "misnamed"] = "good",
     ) -> Iterator[syslog.Collector]:
         with tempfile.TemporaryDirectory(prefix="assay-") as folder:
             tls = self._collector_tls(Path(folder), certificate) if transport == "tls" else None
-            with syslog.Collector(address or self._own_address(), transport, tls=tls) as collector:
+            with syslog.Collector(address or self._own_address(), transport, port=port, tls=tls) as collector:
                 yield collector
                 found = [replace(one, text=one.text[:1000]) for one in collector.received("")]
-                self._noted(f"syslog-{transport}", "records", {"records": to_json(found)})
+                kept = {"records": to_json(found), "callers": to_json(collector.callers)}
+                self._noted(f"syslog-{transport}", f"records, {certificate} certificate", kept)
+
+    @contextmanager
+    def file_server(self, *, port: int = 0) -> Iterator[sftp_server.FileServer]:
+        with sftp_server.FileServer(self._own_address(), port) as server:
+            yield server
+            self._noted("sftp", "uploads", {"uploads": to_json(server.uploads())})
 
     def _collector_tls(self, folder: Path, certificate: str) -> syslog.Tls:
-        """The collector's certificate: the one that the product is told to trust, or one nobody knows."""
+        """The collector's certificate: the one that the product is told to trust, or a wrong one."""
         ours = (self.declared("pki.trust_anchors") or {}).get("collector")
         if not ours:
             raise UnseenError("not declared: pki.trust_anchors.collector, the certificate of a log collector")
-        issuer, mine, key = (folder / name for name in ("ca.pem", "own.pem", "key.pem"))
-        issuer.write_text(self._declared.text(ours["ca"]))
+        issuers, mine, key = (folder / name for name in ("ca.pem", "own.pem", "key.pem"))
+        if ours.get("clients"):
+            issuers.write_text(self._declared.text(ours["clients"]))
         if certificate == "foreign":
             own, private = self_signed(ours.get("name") or "collector")
         else:
-            own, private = self._declared.text(ours["certificate"]), self._declared.secret(ours["key"]).text
+            which = "certificate" if certificate == "good" else certificate
+            if not ours.get(which):
+                raise UnseenError(f"not declared: pki.trust_anchors.collector.{which}")
+            own, private = self._declared.text(ours[which]), self._declared.secret(ours["key"]).text
         mine.write_text(own)
         key.touch(0o600)
         key.write_text(private + "\n")
-        return syslog.Tls(mine, key, issuer)
+        return syslog.Tls(mine, key, issuers if ours.get("clients") else None)
 
     def _own_address(self) -> str:
         """The harness's first address on the first link."""
@@ -131,6 +143,12 @@ class View(Access):
             yield lambda: replace(so_far(), ref=name)
             last = so_far()
         self._crossed(f"watch of {link}", name, last)
+
+    def carried(self, seen: Exchange, *texts: str) -> dict[str, int]:
+        octets = (self._folder / seen.ref).read_bytes()
+        found = {text: octets.count(text.encode()) for text in texts}
+        self.trace.note(True, "link", f"search in {seen.ref}", found=found, file=seen.ref)
+        return found
 
     @contextmanager
     def flood(

@@ -11,6 +11,7 @@ from assay.verdict import Verdict, inconclusive
 from drivers.interfaces.replies import (
     Exchange,
     Fact,
+    LogCaller,
     Login,
     Ran,
     Said,
@@ -21,6 +22,7 @@ from drivers.interfaces.replies import (
     SyslogRecord,
     Transport,
     Typed,
+    Upload,
     WebLoad,
     WebReply,
 )
@@ -228,6 +230,35 @@ class Collector(Protocol):
         """The records that match, when there is one or the time is over; all so far with `within=0`."""
         ...
 
+    def say(self, text: str) -> None:
+        """Send it a record from the harness itself, as a product would."""
+        ...
+
+    def refused(self, *, within: float = 0) -> tuple[LogCaller, ...]:
+        """The connections that ended without a record, when there is one, a record came, or time is over."""
+        ...
+
+
+class FileServer(Protocol):
+    """An SFTP server of the harness that lets everybody in; it ends with its `with` block."""
+
+    address: str
+    port: int
+    key: str
+    """Its host key, a line as in known_hosts without the names."""
+
+    def uploads(self, *, within: float = 0) -> tuple[Upload, ...]:
+        """The connections that have ended, when there is one or the time is over."""
+        ...
+
+    def leave(self, name: str, octets: bytes) -> None:
+        """Leave a file there from the harness itself, as a product would."""
+        ...
+
+    def content(self, name: str) -> bytes:
+        """What was left there under a name; empty where nothing was."""
+        ...
+
 
 class Reference(Protocol):
     """A Linux of the harness's own that has the product's addresses and refuses nothing."""
@@ -361,8 +392,13 @@ class HostBench(Protocol):
         secret: Secret | str | None = None,
         *,
         source: str = "",
+        certificate: Literal["own", "none", "foreign", "expired"] = "own",
     ) -> AbstractContextManager[Web]:
-        """A user agent; with a user it logs in first."""
+        """A user agent; with a user it logs in first.
+
+        By default it shows the certificate that the endpoint wants; `foreign` is one of an unknown issuer,
+        `expired` the declared one of the right issuer.
+        """
         ...
 
     def snmp(
@@ -434,9 +470,18 @@ class HostBench(Protocol):
         transport: Literal["udp", "tcp", "tls"] = "udp",
         *,
         address: str = "",
-        certificate: Literal["good", "foreign"] = "good",
+        port: int = 0,
+        certificate: Literal["good", "foreign", "expired", "misnamed"] = "good",
     ) -> AbstractContextManager[Collector]:
-        """A log collector at the harness's address; `foreign` shows a certificate of an unknown issuer."""
+        """A log collector at the harness's address.
+
+        `foreign` shows a certificate of an unknown issuer, `expired` and `misnamed` the declared ones of the
+        right issuer.
+        """
+        ...
+
+    def file_server(self, *, port: int = 0) -> AbstractContextManager[FileServer]:
+        """An SFTP server at the harness's address, with a host key of its own each time."""
         ...
 
     # what is seen from outside
@@ -461,6 +506,13 @@ class HostBench(Protocol):
 
     def watching(self, link: str) -> AbstractContextManager[Callable[[], Exchange]]:
         """Listen on a link meanwhile; what it gives tells what the product has sent there so far."""
+        ...
+
+    def carried(self, seen: Exchange, *texts: str) -> dict[str, int]:
+        """How often each text is in the capture of what crossed a link, as it is and in clear.
+
+        The exchange is one that `exchange` gave, or that `watching` gave and whose block has ended.
+        """
         ...
 
     def flood(

@@ -193,6 +193,30 @@ class SyslogRecord:
     text: str
 
 
+@dataclass(frozen=True)
+class LogCaller:
+    """A connection to a log collector that has ended: how far the handshake came, and what was sent on it."""
+
+    peer: str
+    tls: str  # the version that was agreed; empty where the handshake did not come to its end
+    octets: int  # of records
+    ended: str  # why
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A connection of a product to a file server of the harness.
+
+    `tried` names the ways in which it proved itself, `files` what it left there with size and SHA-256.
+    """
+
+    peer: str
+    version: str  # its identification string
+    tried: tuple[str, ...]
+    files: tuple[tuple[str, int, str], ...]
+    ended: str = ""  # why it could not be served
+
+
 # --- port scan ----------------------------------------------------------------------------------------------
 
 Transport = Literal["tcp", "udp", "sctp", "ip"]

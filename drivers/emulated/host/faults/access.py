@@ -123,7 +123,9 @@ FAULTS = {
         "logs are sent to a collector that is not verified",
         (
             swap(
-                "/etc/np/forward.template", 'StreamDriverAuthMode="x509/name"', 'StreamDriverAuthMode="anon"'
+                "/etc/np/forward.template",
+                'StreamDriverAuthMode="x509/name" StreamDriverPermittedPeers="@PEER@"',
+                'StreamDriverAuthMode="anon"',  # which takes no names
             ),
         ),
     ),

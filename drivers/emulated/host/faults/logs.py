@@ -124,7 +124,13 @@ FAULTS = {
     "syslog-tls-noverify": Fault(
         _TRANSFER,
         "any certificate of a collector is taken",
-        (swap(_FORWARD, 'StreamDriverAuthMode="x509/name"', 'StreamDriverAuthMode="anon"'),),
+        (
+            swap(
+                _FORWARD,
+                'StreamDriverAuthMode="x509/name" StreamDriverPermittedPeers="@PEER@"',
+                'StreamDriverAuthMode="anon"',  # which takes no names
+            ),
+        ),
     ),
     "syslog-drop": Fault(
         _TRANSFER,
