@@ -75,6 +75,11 @@ SHOWN_IN = {
         "E": "log-no-user",
         "F": "log-lost-on-crash",
     },
+    "TC_SW_PKG_INTEGRITY_1": {
+        "A": "pkg-user-install",
+        "B": "pkg-no-verify pkg-checksum-only pkg-any-key pkg-verify-after-run",
+        "C": "trust-store-writable",
+    },
 }
 """Test case, variant, and the faults that fail it: on the others of the case they are not run here."""
 FIRST = {

@@ -157,6 +157,7 @@ class Document(Shape):
     format: str | None = None
     version: str | None = None
     signer: str | None = None
+    former: str | None = Field(None, description="file of the release before, to go back to")
 
 
 class Reasoned(BaseModel):

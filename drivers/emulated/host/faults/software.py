@@ -14,6 +14,9 @@ _VERIFY = 'openssl cms -verify -binary -inform DER -in "$work/package" -out "$wo
 _MANIFEST = '(cd "$work" && sha256sum --quiet --status -c MANIFEST) || refuse "manifest and payload differ"'
 _UNWRAP = 'openssl cms -verify -noverify -nosigs -binary -inform DER -in "$work/package" -out "$work/archive" 2>/dev/null || cp "$work/package" "$work/archive"'
 
+_KEPT = shell(  # the installer that a package brings does not replace the faulty one
+    f"dpkg-divert --local --no-rename --divert {_INSTALL}.delivered --add {_INSTALL} >/dev/null"
+)
 _STUB = (
     "work=$(mktemp -d); install -d -m 755 $work/p/DEBIAN; "
     "printf 'Package: %s\\nVersion: %s\\nArchitecture: all\\nMaintainer: somebody\\nDescription: stub\\n' '{name}' '{version}' > $work/p/DEBIAN/control; "
@@ -29,17 +32,18 @@ FAULTS = {
     "pkg-no-verify": Fault(
         _PACKAGE,
         "packages with a bad signature are installed",
-        (swap(_INSTALL, _VERIFY, _UNWRAP), swap(_INSTALL, _MANIFEST, "")),
+        (_KEPT, swap(_INSTALL, _VERIFY, _UNWRAP), swap(_INSTALL, _MANIFEST, "")),
     ),
     "pkg-checksum-only": Fault(
         _PACKAGE,
         "only a checksum that comes with the package is compared",
-        (swap(_INSTALL, _VERIFY, _UNWRAP),),
+        (_KEPT, swap(_INSTALL, _VERIFY, _UNWRAP)),
     ),
     "pkg-any-key": Fault(
         _PACKAGE,
         "a valid signature of anybody is accepted",
         (
+            _KEPT,
             swap(
                 _INSTALL,
                 _VERIFY,
@@ -51,12 +55,13 @@ FAULTS = {
         _PACKAGE,
         "the script of a package runs before the signature is checked",
         (
+            _KEPT,
             swap(
                 _INSTALL,
                 "openssl cms -verify -binary",
                 '{ openssl cms -verify -noverify -nosigs -binary -inform DER -in "$work/package" -out "$work/early" 2>/dev/null || cp "$work/package" "$work/early"; '
                 'tar -C "$work" -xf "$work/early" package.deb && dpkg-deb --control "$work/package.deb" "$work/control" && '
-                'if [ -x "$work/control/preinst" ]; then sh "$work/control/preinst" install; fi; } || true\nopenssl cms -verify -binary',
+                'if [ -e "$work/control/preinst" ]; then sh "$work/control/preinst" install; fi; } || true\nopenssl cms -verify -binary',
             ),
         ),
     ),
