@@ -292,6 +292,24 @@ class Client:
         except (paramiko.SSHException, OSError, EOFError) as error:
             return None, line(str(error) or type(error).__name__)
 
+    def forward(self, address: str, port: int, *, keep: int = 256) -> tuple[bytes | None, str]:
+        """What comes first from an address that the server connects to for us (RFC 4254 clause 7.2).
+
+        The octets, or None and what went wrong.
+        """
+        if self._transport is None or not self._transport.is_authenticated():
+            return None, "not logged in"
+        self.allow(keep)
+        try:
+            channel = self._transport.open_channel(
+                "direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=self._server.within
+            )
+            with channel:
+                channel.settimeout(self._server.within)
+                return channel.recv(keep), ""
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            return None, line(str(error) or type(error).__name__)
+
     def _sftp(self) -> paramiko.SFTPClient:
         channel = self.subsystem("sftp")
         if channel is None:

@@ -16,6 +16,10 @@ from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from typing import Any, Literal
 
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 from assay.errors import LabError
 from drivers import reach
 from drivers.interfaces.replies import WebReply
@@ -176,6 +180,7 @@ class Agent:
                 reply["tls"] = f"{sock.version()} {cipher[0] if cipher else ''}"
                 shown = sock.getpeercert(binary_form=True) or b""
                 reply["certificate"] = hashlib.sha256(shown).hexdigest() if shown else ""
+                reply["public_key"] = _public_key(shown)
             lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
             sock.settimeout(_left(deadline))
             sock.sendall("\r\n".join([*lines, "", ""]).encode("latin-1", "replace") + body)
@@ -247,6 +252,7 @@ class Agent:
             told.get("tls", ""),
             told.get("certificate", ""),
             time.monotonic() - began,
+            public_key=told.get("public_key", ""),
         )
 
     def _cookies(self, values: Iterable[str]) -> Iterable[tuple[str, str]]:
@@ -280,8 +286,21 @@ class Agent:
             outcome = "refused"
         took = time.monotonic() - began
         return WebReply(
-            outcome, text, tls=told.get("tls", ""), certificate=told.get("certificate", ""), seconds=took
+            outcome,
+            text,
+            tls=told.get("tls", ""),
+            certificate=told.get("certificate", ""),
+            seconds=took,
+            public_key=told.get("public_key", ""),
         )
+
+
+def _public_key(certificate: bytes) -> str:
+    """SHA-256 of a certificate's SubjectPublicKeyInfo, hexadecimal; empty where it cannot be read."""
+    with suppress(ValueError, UnsupportedAlgorithm):
+        key = x509.load_der_x509_certificate(certificate).public_key()
+        return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+    return ""
 
 
 def _left(deadline: float) -> float:

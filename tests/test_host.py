@@ -52,6 +52,10 @@ TREE = {
         "clear": {"run": "clear"},
     },
     "storage.fill_action": {"": {"run": "fill", "user": "oper1", "undo": "empty"}},
+    "platform.snapshot_action": {
+        "save": {"run": "keep {name}", "undo": "platform.snapshot_action/restore"},
+        "restore": {"run": "password {name} {secret}"},
+    },
 }
 
 
@@ -81,6 +85,14 @@ def test_what_a_case_undoes_itself_is_settled() -> None:
     product.actions.act("accounts.delete_action", "os", {"name": "a"})
     product.actions.put_back()
     assert product.done[-2:] == ["root: del a", "root: del b"]
+
+
+def test_an_undo_gets_the_secret_that_it_asks_for() -> None:
+    product = Product(TREE)
+    words: dict[str, str | int | Secret] = {"name": "a", "secret": Secret("s1"), "user": "b"}
+    product.actions.act("platform.snapshot_action", "save", words)
+    product.actions.put_back()
+    assert product.done == ["root: keep a", "root: password a s1"]
 
 
 def test_what_cannot_be_put_back_stops_the_run_after_the_rest_was() -> None:

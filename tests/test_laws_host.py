@@ -63,6 +63,10 @@ SHOWN_IN = {
     },
     "TC_PASSWORD_CHANGES": {"A": "pw-no-self-change", "D": "pw-history-0 pw-history-off-by-one"},
     "TC_PASSWORD_STRUCT": {"A": "pw-min6 pw-two-classes pw-default-8 pw-policy-web-only"},
+    "TC_PREDEFINED_AUTHENTICATION_ATTRIBUTES_DELETION": {
+        "A": "no-forced-change change-bypass same-password-accepted",
+        "B": "shared-hostkey default-community",
+    },
     "TC_PROTECT_AGAINST_BRUTE_FORCE_AND_DICTIONARY_ATTACKS": {
         "A": "bf-no-limit bf-per-connection bf-interface-gap",
         "B": "captcha-client-side captcha-replay",

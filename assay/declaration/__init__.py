@@ -75,6 +75,9 @@ class Declaration(Shape):
             one for one in (self.bmc.endpoint, self.console.endpoint, self.product.second_instance) if one
         ]
         sockets = {(one.address, one.port) for one in services if one.address and one.port}
+        other = self.product.second_instance
+        if other and other.address:  # it serves what the product serves
+            sockets |= {(other.address, one.port) for one in self.oam.endpoints or () if one.port}
         ours = [ip_interface(a) for one in self.network.interfaces or () for a in one.addresses]
         hosts = {str(one.ip) for one in ours}
         hosts |= {str(one.network.broadcast_address) for one in ours if one.version == 4}

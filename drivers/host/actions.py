@@ -113,8 +113,11 @@ def judged(action: Mapping[str, Any], ran: Ran) -> Ran:
 
 def _by_declared(action: Mapping[str, Any], words: Words) -> Words:
     """Words without who ran it, where the action does not ask for that: whom a test had may have lost it."""
-    asked = any("{user}" in str(value) for value in action.values())
-    return words if asked else {name: word for name, word in words.items() if name not in ("user", "secret")}
+    text = " ".join(map(str, action.values()))
+    if "{user}" in text:
+        return words
+    kept = {"secret"} if "{secret}" in text else set()
+    return {name: word for name, word in words.items() if name not in {"user", "secret"} - kept}
 
 
 def _same(ours: Words, theirs: Words) -> bool:

@@ -87,6 +87,19 @@ class SshShell:
         )
         return replace(ran, ref=self._noted("command", ran))
 
+    def forward(self, address: str, port: int) -> Ran:
+        began = time.monotonic()
+        octets, problem = self._client.forward(address, port)
+        ran = Ran(
+            0 if octets else 1,
+            clean(octets or b""),
+            problem,
+            False,
+            time.monotonic() - began,
+            command=f"forward to {address} port {port}",
+        )
+        return replace(ran, ref=self._noted("command", ran))
+
     def ends(self, within: float) -> Said:
         return self.read(within=within)
 
@@ -154,6 +167,9 @@ class ConsoleShell:
 
     def sftp(self, path: str) -> Ran:
         return Ran(None, "", "", False, 0.0, "a console passes no files", command=f"sftp {path}")
+
+    def forward(self, address: str, port: int) -> Ran:
+        return Ran(None, "", "", False, 0.0, "a console forwards nothing", command=f"forward {address}")
 
     def ends(self, within: float) -> Said:
         return self.read(r"(?m)login: ?$", within=within)

@@ -184,6 +184,10 @@ class Shell(Protocol):
         """Read a file by SFTP in the same session."""
         ...
 
+    def forward(self, address: str, port: int) -> Ran:
+        """Have the product connect to an address of its own for this session; what comes first from it."""
+        ...
+
     def ends(self, within: float) -> Said:
         """Send nothing and wait for the product to end the session: `ended` after `seconds`, or not."""
         ...

@@ -160,6 +160,7 @@ class WebReply:
     certificate: str = ""  # SHA-256 of the peer's certificate, hexadecimal
     seconds: float = 0.0
     ref: str = ""
+    public_key: str = ""  # SHA-256 of its SubjectPublicKeyInfo
 
 
 @dataclass(frozen=True)

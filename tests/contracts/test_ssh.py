@@ -12,7 +12,7 @@ from pathlib import Path
 
 import paramiko
 import pytest
-from daemons import sshd
+from daemons import free_port, sshd
 
 from assay.errors import LabError, UndeclaredError
 from drivers import reach, ssh
@@ -108,6 +108,15 @@ class TestOpenSsh:
                 terminal.send("exit")
                 said = terminal.watch(10)
                 assert said.ended
+
+    def test_a_server_connects_for_us_where_it_may(self, port: int) -> None:
+        with inside(port) as client:
+            octets, problem = client.forward("127.0.0.1", port)
+            assert octets is not None, problem
+            assert octets.startswith(b"SSH-2.0-OpenSSH")
+            assert client.forward("127.0.0.1", free_port())[0] is None
+        with ssh.Client(ssh.Server("127.0.0.1", port, keys(port))) as client:
+            assert client.forward("127.0.0.1", port) == (None, "not logged in")
 
     def test_files_go_up_and_come_back(self, port: int, tmp_path: Path) -> None:
         with inside(port) as client:

@@ -7,11 +7,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509 import load_pem_x509_certificate
 from daemons import authority, certificate, free_port, need, running
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,6 +69,9 @@ class TestNginx:
         reply = agent.request("GET", "/")
         assert (reply.status, reply.body, reply.cut) == (200, "inside", False)
         assert reply.tls.startswith("TLSv1.")
+        shown = load_pem_x509_certificate((folder / "product.pem").read_bytes()).public_key()
+        form = shown.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        assert reply.public_key == sha256(form).hexdigest()
         assert len(reply.certificate) == 64
 
     def test_a_load_is_counted(self, nginx: tuple[int, Path]) -> None:

@@ -133,6 +133,18 @@ class Changer:
         return Change(what, self.where, ran, tried, kept)
 
 
+def forced(host: HostBench, where: str, at: Endpoint, name: str, old: Secret, new: Secret) -> bool:
+    """Answer the change that a login with a terminal forces, by the declared dialogue; whether it went."""
+    words = {"{old}": old, "{new}": new}
+    with host.shell(name, old, endpoint=at, terminal=True) as shell:
+        for step in host.declared("accounts.change_password_action")[where]["dialogue"]:
+            if shell.read(step["expect"]).which is None:
+                return False
+            shell.type(words.get(step["send"], step["send"]))
+        shell.read(r"[$#>] ?$")
+    return True
+
+
 def changes_at(host: HostBench, where: str) -> Endpoint:
     """Where a declared change of the password is made."""
     declared = (host.declared("accounts.change_password_action") or {}).get(where) or {}

@@ -10,7 +10,7 @@ from assay.verdict import Verdict, failed, inconclusive, passed
 from drivers.interfaces.facts import PasswordRecord
 from drivers.interfaces.host import Endpoint, HostBench, Secret, did, got_in, rows, unread
 from drivers.interfaces.replies import Fact, Login, Ran
-from testsuites.ts_33_117.logins import Change, Changer, said, took
+from testsuites.ts_33_117.logins import Change, Changer, forced, said, took
 
 DEPTH = 3
 DAYS = 90
@@ -221,24 +221,12 @@ def _expiry(host: HostBench, where: str, name: str, warn: int) -> Expiry:
                 reached.append("a command")
             if shell.sftp("/etc/passwd").ok:
                 reached.append("SFTP")
-        changed = _forced(host, where, at, new)
+        changed = forced(host, where, endpoint, name, at.secret, new)
     else:
         change = at.to(new, "a change of the expired password")
         changed = change.ran.ok
     return Expiry(endpoint.name, at.made, *seen["young"], *seen["near"], expired, tuple(reached), changed,
                   host.login(endpoint, name, new))  # fmt: skip
-
-
-def _forced(host: HostBench, where: str, at: Changer, new: Secret) -> bool:
-    """Answer the change that a login with a terminal forces, as the declared dialogue goes."""
-    words = {"{old}": at.secret, "{new}": new}
-    with host.shell(at.name, at.secret, endpoint=at.endpoint, terminal=True) as shell:
-        for step in host.declared("accounts.change_password_action")[where]["dialogue"]:
-            if shell.read(step["expect"]).which is None:
-                return False
-            shell.type(words.get(step["send"], step["send"]))
-        shell.read(r"[$#>] ?$")
-    return True
 
 
 @case("TC_PASSWORD_CHANGES", judge_expiry, "B")

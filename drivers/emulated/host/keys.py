@@ -83,7 +83,8 @@ def install(root: Path, unit: int) -> None:
     install_host_key(root, unit)
     _pair(root / "etc/np/upload_key", ed25519.Ed25519PrivateKey.from_private_bytes(_seed(f"upload {unit}")))
     tls = curve_key(f"tls {unit}")
-    addresses = [address for wire in WIRES for address in (f"{wire.v4}{PRODUCT}", f"{wire.v6}{PRODUCT}")]
+    last = PRODUCT if unit == 1 else SECOND
+    addresses = [address for wire in WIRES for address in (f"{wire.v4}{last}", f"{wire.v6}{last}")]
     pem = serialization.Encoding.PEM
     _write(root / "etc/np/tls/np.pem", certificate("np", tls, *addresses).public_bytes(pem), 0o644)
     _write(root / "etc/np/tls/np.key", private_pem(tls), 0o600)
