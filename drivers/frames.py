@@ -13,6 +13,7 @@ from drivers.interfaces.replies import Heard
 from drivers.text import line
 
 FRAGMENT = 44  # the fragment header of IPv6
+SCTP = 132
 _CHECKSUM_AT = {1: 2, 2: 2, 6: 16, 17: 6, 58: 2}  # where the checksum stands in ICMP, IGMP, TCP, UDP, ICMPv6
 
 
@@ -154,7 +155,11 @@ def _transport(ip: Any) -> tuple[str, dict[str, Any]]:
                 facts |= {"seq": int(ip[TCP].seq), "ack": int(ip[TCP].ack)}
                 return f"tcp {ip[TCP].flags}", facts
             return name, facts
-    return f"ip {ip.proto if ip.version == 4 else ip.nh}", {}
+    number, octets = int(ip.proto if ip.version == 4 else ip.nh), bytes(ip.payload)
+    if number == SCTP and len(octets) > 12:  # the type of the first chunk (RFC 9260 clause 3.2)
+        source_port, port = struct.unpack(">HH", octets[:4])
+        return "ip 132", {"source_port": source_port, "port": port, "chunk": octets[12]}
+    return f"ip {number}", {}
 
 
 def _icmpv6(octets: bytes) -> bytes:

@@ -140,7 +140,7 @@ def exchange(
     if len(packets) > MAX_PACKETS or not 0 < pace <= MAX_PACE:
         raise ValueError(f"at most {MAX_PACKETS} packets, at most {MAX_PACE:g} a second")
     for packet in packets:
-        if isinstance(packet, Packet) and not _group(packet.destination, device):
+        if isinstance(packet, Packet) and not _stays(packet.destination, device):
             reach.check_host(packet.destination)
     with Link(device) as link:
         ready = [build(packet, link, gateway) for packet in packets]
@@ -236,6 +236,11 @@ def own_address(device: str, version: int, *, link_local: bool = False) -> str:
         if name == device and address.is_link_local == link_local:
             return str(address)
     raise LabError(f"{device} has no {'link-local' if link_local else 'global'} IPv6 address")
+
+
+def _stays(destination: str, device: str) -> bool:
+    """Whether no router passes this on: it cannot leave the harness's own link."""
+    return ipaddress.ip_address(destination).is_link_local or _group(destination, device)
 
 
 def _mac_of(destination: str, link: Link, gateway: str) -> str:

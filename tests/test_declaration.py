@@ -53,6 +53,9 @@ def test_a_profile_needs_no_function_beside_it(tmp_path: Path) -> None:
     assert read.declaration.plain("accounts.databases")[0]["name"] == "os"
     assert read.declaration.get("accounts.predefined") is None
     assert read.declaration.contacts() == ({("192.0.2.10", 22)}, {"192.0.2.10"})
+    link = {"name": "oam", "addresses": ["192.0.2.10/24"], "harness_addresses": ["192.0.2.1/24"]}
+    linked = read.declaration.amended({"network.interfaces": [link]})
+    assert linked.contacts()[1] == {"192.0.2.10", "192.0.2.255", "192.0.2.1"}
     with pytest.raises(KeyError):
         read.declaration.get("accounts.predefind")
 

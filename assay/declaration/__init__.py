@@ -78,9 +78,11 @@ class Declaration(Shape):
         other = self.product.second_instance
         if other and other.address:  # it serves what the product serves
             sockets |= {(other.address, one.port) for one in self.oam.endpoints or () if one.port}
-        ours = [ip_interface(a) for one in self.network.interfaces or () for a in one.addresses]
-        hosts = {str(one.ip) for one in ours}
-        hosts |= {str(one.network.broadcast_address) for one in ours if one.version == 4}
+        links = self.network.interfaces or ()
+        theirs = [ip_interface(a) for one in links for a in one.addresses]
+        hosts = {str(one.ip) for one in theirs}
+        hosts |= {str(one.network.broadcast_address) for one in theirs if one.version == 4}
+        hosts |= {str(ip_interface(a).ip) for one in links for a in one.harness_addresses}  # our own
         return sockets, hosts | {one.address for one in services if one.address}
 
 

@@ -193,6 +193,8 @@ def test_nobody_there_and_nobody_declared_are_told(pid: int, folder: Path) -> No
                 rawip.exchange(BENCH, (Packet(destination, 1, ECHO),), seconds=0)
         with pytest.raises(UndeclaredError), rawip.syn_flood(BENCH, HOST, 80, seconds=1):
             pass
+        to_itself = Packet("fe80::1", 58, ECHO, HOST6, link_destination="02:00:00:00:00:01")
+        assert rawip.exchange(BENCH, (to_itself,), seconds=0).sent == 1  # it cannot leave the link
     with pytest.raises(LabError, match="no raw packets"):
         rawip.exchange("nothere0")
 
@@ -244,6 +246,15 @@ def test_garbage_is_told_as_what_it_is(octets: bytes, kind: bytes) -> None:
     heard = frames.tell(bytes(12) + kind + octets)
     assert heard.summary.isprintable()
     assert heard.kind.isprintable()
+
+
+@pytest.mark.parametrize("address", ["192.0.2.10", "2001:db8::10"])
+def test_an_sctp_answer_is_told_with_its_first_chunk(address: str) -> None:
+    abort = "8ca44e20" + "00000000" * 2 + "06000004"
+    octets = frames.ip_packet(Packet(address, 132, abort), address)
+    heard = frames.tell(bytes(12) + (b"\x86\xdd" if ":" in address else b"\x08\x00") + octets)
+    assert heard.kind == "ip 132"
+    assert {"source_port": 36004, "port": 20000, "chunk": 6}.items() <= heard.facts.items()
 
 
 def test_nothing_is_sent_where_there_is_no_link() -> None:

@@ -20,7 +20,7 @@ def documented(host: HostBench, interface: str, version: int) -> set[int]:
     """The ICMP types that the vendor declares as answered or processed at an interface."""
     return {
         int(row["type"])
-        for row in host.declared("network.icmp_documented_types")
+        for row in host.declared("network.icmp_documented_types") or ()
         if row.get("interface", "all") in ("all", interface) and row.get("ip") in (None, version)
     }
 

@@ -12,6 +12,7 @@ from drivers.interfaces.replies import Exchange, Heard
 from testsuites.ts_33_117.ports import Service
 
 ICMP, TCP, UDP, ICMPV6, SCTP = 1, 6, 17, 58, 132
+ABORT = 6  # the SCTP chunk that refuses
 ERRORS = {4: (3, 11, 12), 6: (1, 2, 3, 4)}  # ICMP types that report an error
 _REQUESTS = {  # what a UDP service answers: SNMPv3 without a user, GTP-U echo
     161: "303a020103300f02024a69020300ffe30401040201030410300e0400020100020100040004000400301204000400"
@@ -95,12 +96,14 @@ def _answers(heard: Heard, sent: Sent) -> bool:
     if sent.protocol in (TCP, UDP):
         kind = heard.kind.startswith("tcp ") if sent.protocol == TCP else heard.kind == "udp"
         return kind and facts.get("port") == sent.port and facts.get("source_port") in (sent.service, None)
-    return heard.kind == f"ip {sent.protocol}"
+    return heard.kind == f"ip {sent.protocol}" and facts.get("port") in (sent.port, None)
 
 
 def serves(heard: Heard) -> bool:
     """Whether an answer is one of a service, not a refusal."""
-    return not heard.kind.startswith("tcp ") or "S" in heard.kind.removeprefix("tcp ")
+    if heard.kind.startswith("tcp "):
+        return "S" in heard.kind.removeprefix("tcp ")
+    return heard.facts.get("chunk") != ABORT
 
 
 def errors(exchange: Exchange, sent: Sent) -> tuple[Heard, ...]:

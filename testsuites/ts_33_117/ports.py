@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_interface
+from ipaddress import IPv6Address, ip_address, ip_interface
 from typing import Any
 
 from assay.case import Control
 from assay.errors import UnseenError
 from assay.verdict import Verdict, inconclusive
-from drivers.interfaces.facts import Listener
+from drivers.interfaces.facts import Interface, Listener
 from drivers.interfaces.host import HostBench, rows, unread
 from drivers.interfaces.replies import Fact, Port, Scan, Transport
 from testsuites.ts_33_117.common import first
@@ -76,6 +76,17 @@ def points(host: HostBench) -> tuple[Point, ...]:
 
 def _bare(text: str) -> Any:
     return ip_interface(text).ip
+
+
+def link_local(host: HostBench, point: Point) -> str:
+    """The product's own there: as it says, else as its MAC address makes it (RFC 4291 appendix A)."""
+    for row in rows(host.fact("interfaces"), Interface):
+        for address in row.addresses if row.mac.lower() == point.mac.lower() else ():
+            if address.lower().startswith("fe80:"):
+                return address.partition("/")[0]
+    mac = bytes.fromhex(point.mac.replace(":", ""))
+    octets = bytes([mac[0] ^ 2]) + mac[1:3] + b"\xff\xfe" + mac[3:]
+    return str(IPv6Address(b"\xfe\x80" + bytes(6) + octets))
 
 
 def versions(host: HostBench, interface: str) -> set[int]:
