@@ -9,15 +9,16 @@ from test_judges_host_system import BAD, GOOD, unsure
 from assay.verdict import Outcome
 from drivers.interfaces.replies import Login, Ran
 from testsuites.ts_33_117 import test_role_based_access_control as roles
+from testsuites.ts_33_117.cells import Tried
 
 DONE = Ran(0, "scas7", "", False, 0.1)
 REFUSED = Ran(1, "", "np: your role does not allow this", False, 0.1, "the product said 'does not allow'")
 NOTHING = Ran(None, "", "", False, 5.0, "no session")
 
 
-def tried(role: str, allow: bool, ran: Ran, after: str = "old", **more: str) -> roles.Tried:
+def tried(role: str, allow: bool, ran: Ran, after: str = "old", **more: str) -> Tried:
     said = {"operation": "set", "endpoint": "ssh", "via": "ssh", "refusal": "does not allow", **more}
-    return roles.Tried(role, allow=allow, value="scas7", before="old", ran=ran, after=after, **said)
+    return Tried(role, allow=allow, value="scas7", before="old", ran=ran, after=after, **said)
 
 
 NO = tried("viewer", False, REFUSED)

@@ -84,6 +84,11 @@ SHOWN_IN = {
         "B": "pkg-no-verify pkg-checksum-only pkg-any-key pkg-verify-after-run",
         "C": "trust-store-writable",
     },
+    "TC_SYS_FUN_USAGE": {
+        "A": "unauth-debug-port",
+        "B": "ssh-none-auth web-direct-url console-autologin machine-account-no-auth",
+        "C": "authz-missing",
+    },
 }
 """Test case, variant, and the faults that fail it: on the others of the case they are not run here."""
 FIRST = {

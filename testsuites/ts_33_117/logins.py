@@ -1,5 +1,6 @@
 """What test cases about passwords and logins have in common: where persons log in, and wrong attempts."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from random import SystemRandom
@@ -14,6 +15,7 @@ from drivers.interfaces.host import Endpoint, HostBench, Secret, User, did
 from drivers.interfaces.replies import Login, Ran, WebReply
 
 ANSWERED = ("refused", "in")
+LOGIN_PAGE = re.compile(r"(?i)type=[\"']?password")
 
 
 def password_endpoints(host: HostBench) -> tuple[Endpoint, ...]:
@@ -68,6 +70,30 @@ def unanswered(logins: Iterable[Login]) -> Verdict | None:
 def shown(reply: WebReply, marker: str) -> bool:
     """Whether an answer has the content that only a session gets."""
     return reply.outcome == "answered" and reply.status == 200 and marker in reply.body
+
+
+def reached(reply: WebReply, marker: str) -> str:
+    """What came of a request without the right to it: a page that asks for a password is a refusal."""
+    if reply.outcome != "answered":
+        return {"refused": "closed"}.get(reply.outcome, reply.outcome)
+    if marker and shown(reply, marker):
+        return "in"
+    if reply.status in (401, 403, 404) or 300 <= reply.status < 400:
+        return "refused"
+    if 200 <= reply.status < 300:
+        return "refused" if LOGIN_PAGE.search(reply.body[:100_000]) else "in"
+    return f"status {reply.status}"
+
+
+def web_paths(host: HostBench, endpoint: Endpoint) -> tuple[str, ...]:
+    """What only a session may read at a web service: the page after the login, and declared functions."""
+    how = endpoint.more.get("login") or {}
+    paths = [str(how.get("page") or endpoint.more.get("url") or "/")]
+    for row in host.declared("functions.list") or ():
+        method, _, path = str(row.get("request") or "").partition(" ")
+        if method == "GET" and row.get("endpoint") == endpoint.name and "{" not in path:
+            paths.append(path)
+    return tuple(dict.fromkeys(paths))
 
 
 def wait_until(host: HostBench, moment: float) -> None:
