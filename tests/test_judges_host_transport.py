@@ -6,7 +6,8 @@ from test_judges_host_rights import judged
 from test_judges_host_system import BAD, GOOD, unsure
 
 from assay.verdict import Outcome
-from drivers.interfaces.replies import Login
+from drivers.interfaces.replies import Exchange, Login
+from testsuites.ts_33_117 import test_log_trans_to_centr_storage as transfer
 from testsuites.ts_33_117 import test_mutual_authentication_management_interfaces as mutual
 from testsuites.ts_33_117.outbound import Link, Wrong
 
@@ -102,6 +103,98 @@ def test_nothing_is_sent_to_a_wrong_server() -> None:
                 {"links": (LINK, replace(LINK, again=BAD))},
                 {"links": (LINK, replace(LINK, wrong=()))},
                 {"links": (LINK, replace(LINK, wrong=(replace(REFUSED, came=""),)))},
+            ],
+        },
+    )
+
+
+# --- TC_LOG TRANS_TO_CENTR STORAGE -------------------------------------------------------------------------
+
+SEEN = Exchange("watch of oam", 0, (), 9.0, ref="oam-1.pcapng")
+WIRE = transfer.Wire(SEEN, {"assay-1": 0, "assay-2": 0}, 3)
+CLEAR = replace(WIRE, markers={"assay-1": 0, "assay-2": 1})
+BLIND = (
+    None,
+    replace(WIRE, known=0),
+    replace(WIRE, markers={}),
+    replace(WIRE, exchange=replace(SEEN, cut=True)),
+    replace(WIRE, exchange=replace(SEEN, problem="no link")),
+)
+KEPT = transfer.Buffered(GOOD, GOOD, ("assay-3", "assay-4", "assay-5"), ("assay-4", "assay-3", "assay-5"))
+FORWARDED = transfer.Forwarded(
+    ("syslog-tls",),
+    GOOD,
+    GOOD,
+    5.0,
+    {"assay-1": 0.1, "assay-2": 9.0},
+    WIRE,
+    replace(LINK, wrong=(REFUSED, REFUSED, REFUSED)),
+    KEPT,
+    GOOD,
+)
+
+
+def test_records_reach_the_right_collector_alone() -> None:
+    unsure(transfer.judge, FORWARDED)
+    sent = replace(REFUSED, sent="3 records, with the marker")
+    judged(
+        transfer.judge,
+        FORWARDED,
+        {
+            Outcome.PASS: [
+                {},
+                {"buffered": None},
+                {"buffered": replace(KEPT, came=("assay-4", "assay-5"))},
+                {"protocols": ("udp", "syslog-tls")},
+            ],
+            Outcome.FAIL: [
+                {"protocols": ("syslog-udp",)},
+                {"wire": CLEAR},
+                {"wire": CLEAR, "own": BAD, "link": replace(LINK, good=BAD, wrong=())},
+                {"link": replace(LINK, wrong=(REFUSED, sent))},
+                {"late": {"assay-1": 0.1, "assay-2": None}},
+                {"late": {"assay-1": 0.1, "assay-2": 10.1}},
+                {"buffered": replace(KEPT, came=("assay-3", "assay-5"))},
+                {"buffered": replace(KEPT, came=())},
+            ],
+            Outcome.INCONCLUSIVE: [
+                {"late": {}},
+                {"link": replace(LINK, good=BAD, wrong=()), "late": {"assay-1": None}},
+                {"link": replace(LINK, again=BAD)},
+                {"link": replace(LINK, wrong=(replace(REFUSED, came=""),))},
+                {"buffered": replace(KEPT, triggered=BAD, came=())},
+                {"buffered": replace(KEPT, back=BAD, came=())},
+                *({"wire": one} for one in BLIND),
+            ],
+        },
+    )
+
+
+STORED = transfer.Uploaded(
+    ("sftp",), True, GOOD, GOOD, GOOD, 90, 100, ("ab", "ab"), replace(WIRE, markers={"assay-1": 0}), GOOD
+)
+
+
+def test_a_log_file_is_uploaded_as_it_is() -> None:
+    unsure(transfer.judge_upload, STORED)
+    judged(
+        transfer.judge_upload,
+        STORED,
+        {
+            Outcome.PASS: [{}, {"stored": 90}],
+            Outcome.FAIL: [
+                {"protocols": ("ftp",), "served": False, "own": BAD},
+                {"protocols": ("ftp", "tftp")},
+                {"wire": CLEAR},
+                {"digests": ("ab", "cd")},
+                {"stored": 89},
+            ],
+            Outcome.INCONCLUSIVE: [
+                {"protocols": (), "served": False},
+                {"protocols": ("https",), "served": False},
+                {"digests": ("", "ab")},
+                {"size": 0},
+                *({"wire": one} for one in BLIND),
             ],
         },
     )

@@ -48,6 +48,10 @@ SHOWN_IN = {
     },
     "TC_HANDLING_OF_GROWING_CONTENT": {"A": "log-on-root rotate-off", "B": "upload-no-quota"},
     "TC_HIDING_PASSWORD_DISPLAY": {"A": "pw-echo", "B": "pw-field-text pw-echo-error pw-in-url"},
+    "TC_LOG TRANS_TO_CENTR STORAGE": {
+        "A": "syslog-udp-clear syslog-tls-noverify syslog-drop",
+        "B": "upload-ftp",
+    },
     "TC_MUTUAL_AUTHENTICATION_MANAGEMENT_INTERFACES": {
         "A": "mgmt-no-server-auth",
         "B": "mgmt-client-cert-any snmp-noauth",

@@ -12,7 +12,7 @@ from assay.verdict import Verdict, failed, inconclusive
 from drivers.interfaces.host import Collector, HostBench
 from drivers.interfaces.replies import Ran
 
-Wrong_ = Literal["foreign", "expired", "misnamed"]
+Certificate = Literal["foreign", "expired", "misnamed"]
 ACTION_S, TRIES, EACH_S = 30.0, 10, 3.0  # an action that connects; triggers, and the wait after each
 
 
@@ -114,7 +114,7 @@ def arrives(
     return Control(what, bool(found), saw, refs=(ran.ref,))
 
 
-def refuses(host: HostBench, trigger: Mapping[str, Any], port: int, certificate: Wrong_) -> Wrong:
+def refuses(host: HostBench, trigger: Mapping[str, Any], port: int, certificate: Certificate) -> Wrong:
     """What the product does with a collector that has a wrong certificate and is where the right one was."""
     mark = marker()
     with host.collector("tls", port=port, certificate=certificate) as collector:
