@@ -1,14 +1,16 @@
 """Judges of protected connections of a host on facts made by hand."""
 
 from dataclasses import replace
+from typing import Any
 
 from test_judges_host_rights import judged
 from test_judges_host_system import BAD, GOOD, unsure
 
 from assay.verdict import Outcome
-from drivers.interfaces.replies import Exchange, Login
+from drivers.interfaces.replies import Exchange, Login, SnmpReply, SshAlgorithms, TlsAnswer
 from testsuites.ts_33_117 import test_log_trans_to_centr_storage as transfer
 from testsuites.ts_33_117 import test_mutual_authentication_management_interfaces as mutual
+from testsuites.ts_33_117 import test_protect_data_info_transfer_1 as protected
 from testsuites.ts_33_117.outbound import Link, Wrong
 
 IN = Login("in", identity="oper1", user="oper1", ref="e#1")
@@ -195,6 +197,172 @@ def test_a_log_file_is_uploaded_as_it_is() -> None:
                 {"digests": ("", "ab")},
                 {"size": 0},
                 *({"wire": one} for one in BLIND),
+            ],
+        },
+    )
+
+
+# --- TC_PROTECT_DATA_INFO_TRANSFER_1 -----------------------------------------------------------------------
+
+SSH_LISTS = {"kex": ("curve25519-sha256",), "ciphers": ("aes256-ctr", "aes128-ctr")}
+TLS_LISTS = {"versions": ("1.2", "1.3"), "ciphers": ("AES_256_GCM_SHA384",), "groups": ("x25519",)}
+SSHD = protected.Service(
+    "oam-ssh", "ssh", SSH_LISTS, {**SSH_LISTS, "ciphers": ("aes128-ctr", "aes256-ctr")}, "", "e"
+)
+HTTPS = protected.Service("oam-web", "https", TLS_LISTS, TLS_LISTS, "", "e")
+SNMPD = protected.Service(
+    "snmp", "snmp", {"versions": ("3",), "levels": ("authPriv",)}, {"versions": ("3",)}, "", "e"
+)
+OFFERED = protected.Offered((SSHD, HTTPS, SNMPD), GOOD)
+
+
+def test_what_is_offered_is_what_is_declared() -> None:
+    unsure(protected.judge, OFFERED)
+    more = {**SSH_LISTS, "ciphers": (*SSH_LISTS["ciphers"], "chacha20-poly1305@openssh.com")}
+    cbc = {**TLS_LISTS, "ciphers": ("AES_256_GCM_SHA384", "ECDHE_RSA_WITH_AES_128_CBC_SHA")}
+    judged(
+        protected.judge,
+        OFFERED,
+        {
+            Outcome.PASS: [{}],
+            Outcome.FAIL: [
+                {"services": (replace(SSHD, offered=more),)},
+                {"services": (replace(SSHD, declared=more),)},
+                {"services": (replace(HTTPS, declared=cbc, offered=cbc),)},
+                {"services": (replace(HTTPS, declared={**TLS_LISTS, "versions": ("1.1", "1.2", "1.3")}),)},
+                {"services": (replace(SSHD, declared={"kex": ("diffie-hellman-group1-sha1",)}, offered={}),)},
+                {"services": (replace(SNMPD, offered={"versions": ("3", "v2c")}),)},
+                {"services": (replace(SNMPD, declared={"versions": ("3",), "levels": ("authNoPriv",)}),)},
+            ],
+            Outcome.INCONCLUSIVE: [
+                {"services": ()},
+                {"services": (replace(SSHD, via="netconf", offered={}),)},
+                {"services": (replace(SSHD, offered={}),)},
+                {"services": (replace(SSHD, offered=more, problem="no KEXINIT"),)},
+                {"services": (replace(SSHD, declared={}),)},
+                {"services": (SSHD, replace(HTTPS, offered={"versions": ()}, declared={"versions": ()}))},
+            ],
+        },
+    )
+
+
+DONE = protected.Combination("oam-ssh", "aes256-ctr", True, "refused", "e")
+WORKS = protected.Works((IN,), (DONE, DONE), ("oam-ssh",), GOOD)
+
+
+def test_what_is_declared_works() -> None:
+    unsure(protected.judge_works, WORKS)
+    judged(
+        protected.judge_works,
+        WORKS,
+        {
+            Outcome.PASS: [{}],
+            Outcome.FAIL: [{"tried": (DONE, replace(DONE, took=False, said="incompatible"))}],
+            Outcome.INCONCLUSIVE: [
+                {"tried": ()},
+                {"entered": ()},
+                {"entered": (NO,), "tried": (replace(DONE, took=False),)},
+                {"tried": (DONE, replace(DONE, took=False, said=""))},
+                {"services": ("oam-ssh", "oam-web")},
+                {"services": (), "tried": ()},
+            ],
+        },
+    )
+
+
+LISTS = SshAlgorithms(
+    "SSH-2.0-x",
+    ("curve25519-sha256",),
+    ("ssh-ed25519",),
+    ("aes256-ctr",),
+    ("hmac-sha2-256",),
+    ("none",),
+    ref="e",
+)
+CHOSE = TlsAnswer("chosen", "", "1.2", "ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", "sha256")
+ALERT = TlsAnswer("alert", "alert 70 protocol_version")
+OLD_TLS = protected.Tls("oam-web", "1.0", ALERT)
+SHORT = protected.Tls("oam-web", "short DH", ALERT)
+SIGNED = protected.Tls("oam-web", "MD5 or SHA-1 signatures", ALERT)
+V2C = protected.Old(
+    "snmp", "v2c", "the community public", SnmpReply("silence", "", (), whole=False, seconds=2.0)
+)
+WORD = protected.Clear("port 443", "HTTP", "HTTP/1.1 400 Bad Request\nServer: nginx", "e")
+CLOSED = protected.Clear("port 80", "HTTP", "", "e")
+BANNER = protected.Clear("port 22", "Telnet", "SSH-2.0-OpenSSH_9.2", "e")
+WEAK = protected.Weak(
+    (IN,),
+    (("oam-ssh", LISTS),),
+    (("3des-cbc", Login("incompatible", endpoint="oam-ssh")),),
+    (OLD_TLS, SHORT, SIGNED),
+    (protected.Tls("oam-web", "what is permitted", CHOSE),),
+    (V2C,),
+    (WORD, CLOSED, BANNER),
+    SEEN,
+    {"Dashboard": 0},
+    2,
+    (IN,),
+    GOOD,
+)
+
+
+def test_what_is_weak_is_refused() -> None:
+    unsure(protected.judge_weak, WEAK)
+
+    def tls(one: protected.Tls, **more: Any) -> dict[str, tuple[protected.Tls, ...]]:
+        return {"tls": (OLD_TLS, replace(one, answer=replace(CHOSE, **more)))}
+
+    def clear(said: str) -> dict[str, tuple[protected.Clear, ...]]:
+        return {"clear": (WORD, replace(CLOSED, said=said))}
+
+    def lists(**more: Any) -> dict[str, tuple[tuple[str, SshAlgorithms], ...]]:
+        return {"lists": (("oam-ssh", replace(LISTS, **more)),)}
+
+    judged(
+        protected.judge_weak,
+        WEAK,
+        {
+            Outcome.PASS: [
+                {},
+                tls(SHORT, suite="DHE_RSA_WITH_AES_128_GCM_SHA256", dh_bits=2048),
+                tls(SIGNED),
+                {"ssh": (("hmac-md5", Login("closed")),)},
+                clear("HTTP/1.1 301 Moved\nServer: x\nLocation: https://192.0.2.10/\n"),
+            ],
+            Outcome.FAIL: [
+                lists(version="SSH-1.99-old"),
+                lists(kex=("curve25519-sha256", "diffie-hellman-group1-sha1")),
+                lists(ciphers=("aes256-ctr", "3des-cbc")),
+                lists(macs=("hmac-md5-etm@openssh.com",)),
+                lists(host_keys=("ssh-rsa",)),
+                {"ssh": (("3des-cbc", Login("refused", endpoint="oam-ssh")),)},
+                tls(OLD_TLS, version="1.0", suite="ECDHE_ECDSA_WITH_AES_128_CBC_SHA"),
+                tls(replace(OLD_TLS, what="RC4"), suite="RSA_WITH_RC4_128_SHA"),
+                tls(SHORT, suite="DHE_RSA_WITH_AES_128_GCM_SHA256", dh_bits=1024),
+                tls(SIGNED, signature="sha1"),
+                {"snmp": (replace(V2C, reply=replace(V2C.reply, outcome="answered")),), "probes": 0},
+                clear("HTTP/1.1 200 OK\n"),
+                clear("HTTP/1.1 303 See Other\nLocation: /login\n"),
+                clear("HTTP/1.0 401 Unauthorized\n"),
+                clear("np login: "),
+                {"exposed": {"Dashboard": 1}},
+            ],
+            Outcome.INCONCLUSIVE: [
+                {"before": ()},
+                {"before": (), "after": ()},
+                {"after": (NO,)},
+                {"before": (SILENT,)},
+                lists(problem="no KEXINIT"),
+                lists(version=""),
+                lists(kex=()),
+                {"good": ()},
+                {"good": (replace(WEAK.good[0], answer=ALERT),)},
+                {"tls": ()},
+                tls(SHORT, suite="DHE_RSA_WITH_AES_128_GCM_SHA256"),
+                {"probes": 0},
+                {"exposed": {}},
+                {"exchange": replace(SEEN, cut=True)},
+                {"exchange": replace(SEEN, problem="gone")},
             ],
         },
     )

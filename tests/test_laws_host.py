@@ -76,6 +76,10 @@ SHOWN_IN = {
         "B": "captcha-client-side captcha-replay",
         "C": "blacklist-ignored",
     },
+    "TC_PROTECT_DATA_INFO_TRANSFER_1": {
+        "A": "default-differs-from-doc",
+        "C": "ssh-weak-kex ssh-cbc-ciphers oam-tls10 snmp-v2c-open oam-plain-http",
+    },
     "TC_SECURITY_EVENT_LOGGING": {
         "A": "log-no-source-ip log-wrong-time log-web-silent",
         "B": "log-no-hostname",

@@ -259,8 +259,9 @@ class Oam(Area):
     """Management connections the product opens: name, `via` (syslog-tls, sftp, ...), the `action` that points
     them at the harness and its `undo`, and a `trigger` of what is sent, with a {marker}."""
     security_profile: dict[str, dict[str, Texts]] | None = None
-    """Named list of permitted and mandated versions and algorithms per profile; may only tighten the default
-    of the harness."""
+    """Versions and algorithms that are permitted and have to work, by the name of a profile; it may only be
+    tighter than the harness's own. SSH: `kex`, `host_keys`, `ciphers`, `macs`. TLS: `versions`, `ciphers` (as
+    OpenSSL names them), `groups`. SNMP: `versions`, `levels`, `auth`, `priv`."""
 
 
 class Overload(Area):

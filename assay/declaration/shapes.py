@@ -125,6 +125,7 @@ class Endpoint(Shape):
     client_proof: Texts = ()
     users: str | None = None
     secret: TextRef | None = None
+    communities: tuple[TextRef, ...] = Field((), description="of SNMPv1 and v2c, where there are any")
     prompt: Expression | None = Field(None, description="what its shell or console shows when it waits")
     peers: Texts = ()
 

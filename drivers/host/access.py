@@ -1,7 +1,7 @@
 """Ways into a host: attempts to log in, sessions, and commands as root."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -9,12 +9,22 @@ from typing import Literal
 
 from assay.case import Control
 from assay.errors import UnseenError
-from drivers import snmp, ssh_legacy, webload
+from drivers import plaintext, snmp, ssh_legacy, tls_hello, tls_request, webload
 from drivers.host.core import Core, name_of
 from drivers.host.pages import WebSession
 from drivers.host.sessions import ConsoleShell, SshShell, as_root, identified
 from drivers.interfaces.host import Attempt, Endpoint, Secret, Shell, User
-from drivers.interfaces.replies import Login, Ran, SnmpReply, SshAlgorithms, SshOffer, WebLoad, WebReply
+from drivers.interfaces.replies import (
+    Login,
+    Ran,
+    Said,
+    SnmpReply,
+    SshAlgorithms,
+    SshOffer,
+    TlsAnswer,
+    WebLoad,
+    WebReply,
+)
 from drivers.ssh import Client, Server
 from drivers.text import KEEP
 from drivers.web import Agent
@@ -71,8 +81,11 @@ class Access(Core):
         exact: bool = False,
         value: str | None = None,
         source: str = "",
+        each: float = 0,
     ) -> SnmpReply:
         agent = snmp.Agent(endpoint.address, endpoint.port or 161, source, min(self.timers.answer_s, 5.0))
+        if each:
+            agent = replace(agent, within=each, retries=2)
         who: snmp.Community | snmp.User
         if user is not None:
             who = self._declared.snmp_user(endpoint, name_of(user), _plain(secret))
@@ -116,6 +129,41 @@ class Access(Core):
         found = ssh_legacy.negotiates(self._server(endpoint), offer)
         found = replace(found, endpoint=endpoint.name, at=self.trace.now)
         return replace(found, ref=self._noted("ssh", "negotiation", found, offer=dict(offer)))
+
+    def tls_offer(
+        self,
+        endpoint: Endpoint,
+        version: str,
+        suites: Sequence[str],
+        *,
+        groups: Sequence[str] = (),
+        weak_signatures: bool = False,
+    ) -> TlsAnswer:
+        self.counts["connections"] += 1
+        told = tls_hello.offer(
+            endpoint.address,
+            endpoint.port,
+            version,
+            suites,
+            groups=groups or tuple(tls_hello.GROUPS),
+            weak_signatures=weak_signatures,
+            within=self.timers.answer_s,
+        )
+        what = {"endpoint": endpoint.name, "offer": version, "suites": list(suites), "groups": list(groups)}
+        return replace(told, ref=self._noted("tls", "offer", told, **what, weak_signatures=weak_signatures))
+
+    def tls_request(self, endpoint: Endpoint, version: str, suite: str = "", group: str = "") -> WebReply:
+        self.counts["connections"] += 1
+        site = self._declared.site(endpoint, within=self.timers.answer_s)
+        path = str(endpoint.more.get("url") or "/")
+        told = tls_request.get(site, path, version, suite, group)
+        what = {"endpoint": endpoint.name, "version": version, "suite": suite, "group": group}
+        return replace(told, ref=self._noted("tls", "request", told, asked=what))
+
+    def plain(self, address: str, port: int, octets: bytes, *, within: float = 2.0) -> Said:
+        self.counts["connections"] += 1
+        said = plaintext.ask(address, port, octets, within=within)
+        return replace(said, ref=self._noted("tcp", f"in clear to {address} port {port}", said))
 
     @contextmanager
     def web(

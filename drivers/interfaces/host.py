@@ -20,6 +20,7 @@ from drivers.interfaces.replies import (
     SshAlgorithms,
     SshOffer,
     SyslogRecord,
+    TlsAnswer,
     Transport,
     Typed,
     Upload,
@@ -370,6 +371,32 @@ class HostBench(Protocol):
         """
         ...
 
+    def tls_offer(
+        self,
+        endpoint: Endpoint,
+        version: str,
+        suites: Sequence[str],
+        *,
+        groups: Sequence[str] = (),
+        weak_signatures: bool = False,
+    ) -> TlsAnswer:
+        """Offer a TLS server one version ("SSL 3.0", "1.0", ... "1.3") and these suites alone.
+
+        Suites have the names of IANA without TLS_; `groups` are all by default. No secret is sent.
+        """
+        ...
+
+    def tls_request(self, endpoint: Endpoint, version: str, suite: str = "", group: str = "") -> WebReply:
+        """Ask for the endpoint's page with this version, suite (OpenSSL's name) and group alone."""
+        ...
+
+    def plain(self, address: str, port: int, octets: bytes, *, within: float = 2.0) -> Said:
+        """Send octets in clear to a port of a declared address; what came until it closed or time was over.
+
+        `which` is 0 where a connection came about, None where none did.
+        """
+        ...
+
     def shell(
         self,
         user: User | str,
@@ -418,8 +445,11 @@ class HostBench(Protocol):
         exact: bool = False,
         value: str | None = None,
         source: str = "",
+        each: float = 0,
     ) -> SnmpReply:
         """The object after this one (`exact`: this one; `walk`: all below it), or set it to `value`.
+
+        With `each` the request is sent three times, so many seconds apart.
 
         With a `user` by SNMPv3, by default with the declared keys; else by `version` with a `community`.
         """

@@ -178,6 +178,24 @@ class WebLoad:
     ref: str = ""
 
 
+@dataclass(frozen=True)
+class TlsAnswer:
+    """What a server makes of one offer of TLS.
+
+    `chosen` where it sent a ServerHello, with the version, the suite (as IANA names it, without TLS_), the
+    hash of its signature (TLS 1.2) and the size of its finite-field group; empty or 0 where it did not tell.
+    """
+
+    outcome: Literal["chosen", "alert", "closed", "silence", "nonsense"]
+    said: str
+    version: str = ""
+    suite: str = ""
+    signature: str = ""
+    dh_bits: int = 0
+    seconds: float = 0.0
+    ref: str = ""
+
+
 # --- syslog -------------------------------------------------------------------------------------------------
 
 

@@ -17,27 +17,12 @@ from testsuites.ts_33_117.outbound import (
     refuses,
     uploaded,
 )
+from testsuites.ts_33_117.services import listeners, peer
 
 CASE = "TC_MUTUAL_AUTHENTICATION_MANAGEMENT_INTERFACES"
 UNPROVEN = ("http", "telnet", "ftp", "tftp")  # where no server proves who it is
 REFUSED = ("refused", "closed")
 Certificate = Literal["own", "none", "foreign", "expired"]
-
-
-def _services(host: HostBench) -> tuple[Endpoint, ...]:
-    """The services reached over a network, each listener once."""
-    every = (one for one in host.endpoints() if one.via != "console")
-    return tuple({(one.via, one.address, one.port): one for one in reversed(list(every))}.values())[::-1]
-
-
-def _peer(host: HostBench, at: Endpoint) -> tuple[User | str, Secret | None]:
-    """Who may use a service, with the secret where it is not an account's; "" where nobody is declared."""
-    named = [one for one in host.users(endpoint=at) if at.name in one.interfaces or not one.interfaces]
-    for user in sorted(named, key=lambda one: (one.aside, one.privileged)):
-        return user, None
-    if at.more.get("secret"):
-        return at.name, host.secret(reference=str(at.more["secret"]))
-    return "", None
 
 
 def _enter(
@@ -104,8 +89,8 @@ def test_legitimate_peer(host: HostBench) -> Seen:
     for name in ("sshd", "snmpd"):
         host.fact(name)  # for the evidence: what is configured
     peers = []
-    for at in _services(host):
-        user, secret = _peer(host, at)
+    for at in listeners(host):
+        user, secret = peer(host, at)
         login = _enter(host, at, user, secret) if user else None
         proof = str(at.more.get("server_proof") or ""), tuple(at.more.get("client_proof") or ())
         peers.append(Peer(at.name, at.via, *proof, login))
@@ -177,9 +162,9 @@ def _wrong(
 def test_illegitimate_peer(host: HostBench) -> Tries:
     tries = []
     client = (host.declared("pki.trust_anchors") or {}).get("client") or {}
-    services = _services(host)
+    services = listeners(host)
     for at in services:
-        user, own = _peer(host, at)
+        user, own = peer(host, at)
         if not user:
             continue
         before = _enter(host, at, user, own)

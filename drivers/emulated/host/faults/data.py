@@ -170,10 +170,8 @@ FAULTS = {
         _TRANSFER,
         "the management pages are served over port 80",
         (
-            swap(
-                "/etc/nginx/conf.d/oam.conf",
-                "listen 192.0.2.10:443 ssl;",
-                "listen 192.0.2.10:443 ssl;\n    listen 192.0.2.10:80;",
+            shell(  # on whatever address the unit has
+                r"sed -i 's/^    listen \([0-9.]*\):443 ssl;/&\n    listen \1:80;/' /etc/nginx/conf.d/oam.conf"
             ),
             swap("/etc/nftables.conf", "{ 22, 443, 8444 }", "{ 22, 80, 443, 8444 }"),
         ),
