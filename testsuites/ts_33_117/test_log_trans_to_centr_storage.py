@@ -30,7 +30,7 @@ from testsuites.ts_33_117.records import marks
 CASE = "TC_LOG TRANS_TO_CENTR STORAGE"
 PROTECTED = ("tls", "dtls", "ssh", "sftp", "scp", "https", "ipsec", "snmpv3", "netconf")
 WRONG: tuple[Certificate, ...] = ("foreign", "expired", "misnamed")
-EVENTS, KEPT, AWAY_S = 20, 5, 10.0
+EVENTS, KEPT, AWAY_S = 20, 5, (3.0, 7.0)  # the collector is away before and after the events
 IN_CLEAR = "SSH-2.0-"  # what every capture of a management link has in clear
 
 
@@ -224,8 +224,9 @@ def _local(
 
 def _buffered(host: HostBench, trigger: Any, port: int, within: float) -> Buffered:
     """Trigger records while there is no collector, and see what comes when there is one again."""
-    host.rest(AWAY_S)
+    host.rest(AWAY_S[0])
     since, runs = _triggered(host, trigger, KEPT)
+    host.rest(AWAY_S[1])  # for the product to try, and to give them up if it does
     with host.collector("tls", port=port) as collector:
         back = arrives(host, trigger, collector, "a record reaches it when it is back", marker())
         came = _come(host, collector, tuple(since), within if back.worked else 0)

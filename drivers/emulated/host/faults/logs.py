@@ -137,7 +137,7 @@ FAULTS = {
         "records are lost while the collector is away",
         (
             shell(
-                'sed -i \'/queue.type/d; /action.resume/s/.*/    action.resumeRetryCount="0" action.resumeInterval="1")/\' /etc/np/forward.template'
+                'sed -i \'/queue.type/d; /action.resume/s/.*/    action.resumeRetryCount="0" action.resumeInterval="12")/\' /etc/np/forward.template'
             ),
         ),
     ),
