@@ -46,6 +46,11 @@ SHOWN_IN = {
         "B": "lock-not-configurable",
         "D": "lock-admin-permanent",
     },
+    "TC_HANDLING_OF_ICMP": {
+        "A": "icmp-timestamp-reply icmp-address-mask-reply icmp6-node-info icmp6-router-advert",
+        "B": "icmp-redirect-accept icmp6-ra-accept",
+        "C": "icmp-time-exceeded",
+    },
     "TC_HANDLING_OF_GROWING_CONTENT": {"A": "log-on-root rotate-off", "B": "upload-no-quota"},
     "TC_HIDING_PASSWORD_DISPLAY": {"A": "pw-echo", "B": "pw-field-text pw-echo-error pw-in-url"},
     "TC_LOG TRANS_TO_CENTR STORAGE": {

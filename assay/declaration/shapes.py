@@ -244,6 +244,7 @@ class Interface(Shape):
     other_addresses: tuple[Network, ...] = Field((), description="the harness's addresses that are no peers")
     gateway: Address | None = None
     beyond: Address | None = Field(None, description="an address behind the gateway")
+    reassembly_s: Seconds | None = Field(None, description="how long it waits for all of a fragmented packet")
 
 
 class Listener(Shape):

@@ -25,6 +25,8 @@ OF_ALL = {
     "ipv4/icmp_echo_ignore_broadcasts": 0,
     "ipv4/icmp_ratelimit": 0,
     "ipv4/ip_forward": 1,
+    "ipv4/ipfrag_time": 1,
+    "ipv6/ip6frag_time": 1,
     "ipv4/tcp_syncookies": 0,
     "ipv4/tcp_max_syn_backlog": 64,
     "ipv6/icmp/ratelimit": 0,
