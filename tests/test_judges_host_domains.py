@@ -1,16 +1,20 @@
 """Judges of network domains and ICMP, by facts made by hand: no PASS unproven, no fault unseen."""
 
 from dataclasses import replace
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from assay.case import Control, from_json, to_json
 from assay.verdict import Outcome
-from drivers.interfaces.replies import Exchange, Heard, Ran
+from drivers.interfaces.facts import Interface
+from drivers.interfaces.host import HostBench
+from drivers.interfaces.replies import Exchange, Fact, Heard, Ran
 from testsuites.ts_33_117 import test_handling_of_icmp as icmp_case
 from testsuites.ts_33_117 import test_traffic_separation as separation
 from testsuites.ts_33_117.packets import ICMP, SCTP, TCP, UDP, Sent
+from testsuites.ts_33_117.ports import Point, link_local
 
 GOOD, BAD = Control("c", True, "ok"), Control("c", False, "no")
 OAM, SIG, OURS_OAM, OURS_SIG = "192.0.2.10", "198.51.100.10", "192.0.2.1", "198.51.100.1"
@@ -134,6 +138,21 @@ def test_domains_that_leak_fail(change: dict[str, Any]) -> None:
 def test_domains_without_controls_are_inconclusive(change: dict[str, Any]) -> None:
     got = separation.judge(replace(SEPARATE, **change))
     assert got.outcome is Outcome.INCONCLUSIVE, got
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        (("192.0.2.10/24", "2001:db8::10/64", "fe80::77/64"), "fe80::77"),
+        (("fe80::<b>/64",), "fe80::ff:fe00:110"),
+        ((), "fe80::ff:fe00:110"),
+    ],
+)
+def test_a_link_local_address_is_said_or_made_of_the_mac(said: tuple[str, ...], found: str) -> None:
+    rows = to_json((Interface("oam0", "UP", "02:00:00:00:01:10", 1500, said),))
+    host = cast(HostBench, SimpleNamespace(fact=lambda _: Fact("interfaces", "ip", rows)))
+    point = Point("oam", "2001:db8::10", 6, "02:00:00:00:01:10", "2001:db8::1")
+    assert link_local(host, point) == found
 
 
 # --- TC_HANDLING_OF_ICMP: replies --------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """What test cases about services share: what is declared, what a host says it listens at, and scans of it."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_interface
 from typing import Any
@@ -81,9 +82,10 @@ def _bare(text: str) -> Any:
 def link_local(host: HostBench, point: Point) -> str:
     """The product's own there: as it says, else as its MAC address makes it (RFC 4291 appendix A)."""
     for row in rows(host.fact("interfaces"), Interface):
-        for address in row.addresses if row.mac.lower() == point.mac.lower() else ():
-            if address.lower().startswith("fe80:"):
-                return address.partition("/")[0]
+        for text in row.addresses if row.mac.lower() == point.mac.lower() else ():
+            with suppress(ValueError):  # these are the product's words
+                if (address := IPv6Address(text.partition("/")[0])).is_link_local:
+                    return str(address)
     mac = bytes.fromhex(point.mac.replace(":", ""))
     octets = bytes([mac[0] ^ 2]) + mac[1:3] + b"\xff\xfe" + mac[3:]
     return str(IPv6Address(b"\xfe\x80" + bytes(6) + octets))
