@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import pkcs7
 
+from assay.errors import UnseenError
+
 FOLDER = "/var/lib/assay-package"
 DER = serialization.Encoding.DER
 
@@ -34,10 +36,15 @@ class Forged:
 
 
 def loaded(certificate: bytes, key: str) -> Signer:
-    """A signer from PEM."""
-    private = serialization.load_pem_private_key(key.encode(), None)
-    assert isinstance(private, ec.EllipticCurvePrivateKey)
-    return Signer(x509.load_pem_x509_certificate(certificate), private)
+    """A signer from PEM; UnseenError where that is no elliptic-curve key with its certificate."""
+    try:
+        private = serialization.load_pem_private_key(key.encode(), None)
+        shown = x509.load_pem_x509_certificate(certificate)
+    except (ValueError, TypeError) as error:
+        raise UnseenError(f"a signer of software.valid_package cannot be read: {error}") from error
+    if not isinstance(private, ec.EllipticCurvePrivateKey):
+        raise UnseenError("the harness signs with elliptic-curve keys only, and this signer's is another")
+    return Signer(shown, private)
 
 
 def stranger(like: Signer) -> Signer:
