@@ -47,11 +47,14 @@ def of_each_role(users: Iterable[User]) -> list[User]:
     return list({user.role: user for user in users}.values())
 
 
+LOGIN_PROGRAMS = ("agetty", "getty", "mgetty", "mingetty", "login", "sulogin")
+
+
 def main_processes(host: HostBench) -> dict[str, tuple[int, ...]]:
-    """The processes of each declared service that init started."""
+    """The processes of each declared service that init started, but for those that go with each login."""
     found = rows(host.fact("processes", fresh=True), Process)
     names = {str(one["process"]) for one in host.declared("services.list") or () if one.get("process")}
-    names |= {one.name for one in found if one.parent == 1}
+    names |= {one.name for one in found if one.parent == 1} - {*LOGIN_PROGRAMS}
     return {
         name: tuple(one.pid for one in found if one.name == name and one.parent == 1)
         for name in sorted(names)

@@ -15,7 +15,7 @@ from drivers.interfaces.replies import Fact, Login, Scan
 from testsuites.ts_33_117.accounts import own_database, sources, without
 from testsuites.ts_33_117.captcha import Captcha
 from testsuites.ts_33_117.cells import Tried, account_of, put_back, same_operation, try_cell
-from testsuites.ts_33_117.common import Try, first, of_each_role, ordinary, script, tries
+from testsuites.ts_33_117.common import LOGIN_PROGRAMS, Try, first, of_each_role, ordinary, script, tries
 from testsuites.ts_33_117.logins import reached, web_paths
 from testsuites.ts_33_117.ports import (
     EVERY_PORT,
@@ -31,7 +31,6 @@ from testsuites.ts_33_117.ports import (
 )
 
 ID, NOBODY = "TC_SYS_FUN_USAGE", "scasnobody"
-LOGIN_PROGRAMS = ("agetty", "getty", "mgetty", "mingetty", "login", "sulogin")
 OPEN_CONSOLE = re.compile(r"(^|\s)(--autologin|-a)(\s|=)|^(\S*/)?login\s(.*\s)?-f\b")
 TERMINAL = re.compile(r"\b(console|tty[A-Za-z]*\d+|hvc\d+|pts/\d+)\b")
 
