@@ -26,7 +26,7 @@ BOUND = {pair: bound for pair, bound in suites.bindings(SPEC).items() if bound.b
 VARIANTS = list(BOUND)
 CASES = list(dict.fromkeys(case for case, _ in VARIANTS))
 WHOLE = bool(os.environ.get("ASSAY_WHOLE"))
-AT_A_TIME = 8  # they wait for most of their time
+AT_A_TIME = 10  # they wait for most of their time
 
 SEEDED = {name: fault.case for name, fault in HOST.items() if fault.case in CASES}
 GENERIC = [name for name, fault in HOST.items() if not fault.case and not fault.awkward]
