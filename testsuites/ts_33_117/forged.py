@@ -8,22 +8,22 @@ import tarfile
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import pkcs7
+from typing import TYPE_CHECKING
 
 from assay.errors import UnseenError
 
+if TYPE_CHECKING:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import ec
+
 FOLDER = "/var/lib/assay-package"
-DER = serialization.Encoding.DER
+# cryptography is imported where packages are made: whoever judges has the standard library alone
 
 
 @dataclass(frozen=True)
 class Signer:
-    certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey
+    certificate: "x509.Certificate"
+    key: "ec.EllipticCurvePrivateKey"
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,10 @@ class Forged:
 
 def loaded(certificate: bytes, key: str) -> Signer:
     """A signer from PEM; UnseenError where that is no elliptic-curve key with its certificate."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
     try:
         private = serialization.load_pem_private_key(key.encode(), None)
         shown = x509.load_pem_x509_certificate(certificate)
@@ -49,6 +53,10 @@ def loaded(certificate: bytes, key: str) -> Signer:
 
 def stranger(like: Signer) -> Signer:
     """A signer with the names of another, of whom nobody knows."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
     builder = x509.CertificateBuilder().subject_name(like.certificate.subject).public_key(key.public_key())
     builder = builder.issuer_name(like.certificate.subject).serial_number(x509.random_serial_number())
@@ -58,9 +66,12 @@ def stranger(like: Signer) -> Signer:
 
 def cms(data: bytes, signer: Signer) -> bytes:
     """Data within a CMS signature (RFC 5652), DER."""
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+
     builder = pkcs7.PKCS7SignatureBuilder().set_data(data)
     builder = builder.add_signer(signer.certificate, signer.key, hashes.SHA256())
-    return builder.sign(DER, [pkcs7.PKCS7Options.Binary])
+    return builder.sign(Encoding.DER, [pkcs7.PKCS7Options.Binary])
 
 
 def forged(good: Signer, expired: Signer, revoked: Signer) -> tuple[Forged, ...]:
@@ -117,10 +128,12 @@ def _tar(files: dict[str, bytes]) -> bytes:
 
 def verifies(octets: bytes, signer: Signer) -> bool:
     """Whether the harness's own verifier takes a package as signed by this very signer, and whole."""
+    from cryptography.hazmat.primitives.serialization import Encoding
+
     with tempfile.TemporaryDirectory(prefix="assay-") as folder:
         package, certificate, out = (Path(folder, name) for name in ("package", "signer", "out"))
         package.write_bytes(octets)
-        certificate.write_bytes(signer.certificate.public_bytes(serialization.Encoding.PEM))
+        certificate.write_bytes(signer.certificate.public_bytes(Encoding.PEM))
         words = [
             "openssl",
             "cms",
