@@ -1,5 +1,6 @@
 """What `assay doctor` says of the neighbours of a product."""
 
+import re
 import socket
 from pathlib import Path
 
@@ -71,7 +72,9 @@ def test_doctor_says_that_a_host_cannot_be_reached_and_what_is_not_declared(tmp_
     assert done.returncode == 2
     assert "problem  the product could not be reached" in done.stdout
     assert "Connection refused" in done.stdout
-    assert "note     3 of 113 keys are declared" in done.stdout
+    told = re.search(r"note     3 of (\d+) keys are declared", done.stdout)
+    assert told is not None
+    assert int(told[1]) > 100
     (line,) = (one for one in done.stdout.splitlines() if "not declared: services.list, needed by" in one)
     assert "TC_NO_UNNECESSARY_SERVICE" in line
     assert "a secret of a test" not in done.stdout
