@@ -8,14 +8,16 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from assay import profile as profiles
 from assay import suites
+from assay.lab import Lab
 
 ROOT = Path(__file__).parent.parent
 PROFILES = ROOT / "profiles"
@@ -25,6 +27,17 @@ Verdicts = dict[tuple[str, str], str]
 PORTS = random.SystemRandom().sample(range(20_000, 32_000), 12_000)
 """Ports that no outgoing connection is given; each is handed out once, for who gets it binds it later."""
 TAKING = threading.Lock()
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Lab]:
+    """The lab of a profile, open for as long as the block lasts."""
+    lab = Lab(path, profiles.load(path))
+    lab.open()
+    try:
+        yield lab
+    finally:
+        lab.close()
 
 
 def free_ports(kind: int, number: int) -> list[int]:

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from daemons import need
-from products import emulated_host
+from products import emulated_host, opened
 
-from assay import profile as profiles
 from assay.lab import Lab
 from drivers.interfaces.host import Packet, got_in
 
@@ -21,11 +20,8 @@ pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     need("unshare", "ip", "nmap", "mmdebstrap", root=True)
-    path = emulated_host(tmp_path_factory.mktemp("host"))
-    opened = Lab(path, profiles.load(path))
-    opened.open()
-    yield opened
-    opened.close()
+    with opened(emulated_host(tmp_path_factory.mktemp("host"))) as found:
+        yield found
 
 
 @pytest.fixture

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from products import ROOT, assay, emulated
+from products import ROOT, assay, emulated, opened
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from assay import profile as profiles
 from assay import suites
 from assay.campaign import Campaign, judge
 from assay.evidence import Flow, Frame
@@ -25,10 +24,8 @@ pytestmark = pytest.mark.timeout(600)
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     path = emulated(tmp_path_factory.mktemp("bench"), timers={"quiet_s": 0.001})
-    opened = Lab(path, profiles.load(path))
-    opened.open()
-    yield opened
-    opened.close()
+    with opened(path) as found:
+        yield found
 
 
 def test_registration(benchmark: BenchmarkFixture, lab: Lab) -> None:

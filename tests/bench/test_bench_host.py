@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from daemons import need
-from products import emulated_host
+from products import emulated_host, opened
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from assay import profile as profiles
 from assay.lab import Lab
 from drivers.interfaces.replies import Transport
 
@@ -26,11 +25,8 @@ FLAGS: dict[Transport, str] = {"tcp": "-sS", "udp": "-sU", "sctp": "-sY"}
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     need("unshare", "ip", "nmap", "mmdebstrap", root=True)
-    path = emulated_host(tmp_path_factory.mktemp("bench-host"))
-    opened = Lab(path, profiles.load(path))
-    opened.open()
-    yield opened
-    opened.close()
+    with opened(emulated_host(tmp_path_factory.mktemp("bench-host"))) as found:
+        yield found
 
 
 @pytest.fixture

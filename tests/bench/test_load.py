@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 
 import pytest
-from products import emulated
+from products import emulated, opened
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from assay import profile as profiles
@@ -36,10 +36,8 @@ def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     path: Path | None = request.config.getoption("--profile")
     if path is None:
         path = emulated(tmp_path_factory.mktemp("load"), start=PATIENT)
-    opened = Lab(path, profiles.load(path))
-    opened.open()
-    yield opened
-    opened.close()
+    with opened(path) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from assay.verdict import Verdict, failed, inconclusive, passed
 from drivers.interfaces import tls_suites
 from drivers.interfaces.host import Endpoint, HostBench, Secret, User
 from drivers.interfaces.replies import Exchange, Login, SnmpReply, SshAlgorithms, TlsAnswer
-from testsuites.ts_33_117.outbound import link_of
+from testsuites.ts_33_117.common import first
 from testsuites.ts_33_117.protocols import (
     EVERY,
     PSEUDO,
@@ -321,7 +321,9 @@ PROBE = "/assay-in-clear"
 def test_weak_is_refused(host: HostBench) -> Weak:
     every = [one for one in listeners(host) if one.via in VIAS]
     https = [one for one in every if one.via == "https"]
-    link = _link(host, every)
+    link = first(
+        (one.interface for one in every if one.interface), "the interface of an entry of oam.endpoints"
+    )
     with host.watching(link) as so_far:
         before = tuple(replace(_enter(host, at), endpoint=at.name) for at in every)
         lists = tuple((at.name, host.ssh_algorithms(at)) for at in every if at.via == "ssh")
@@ -339,14 +341,6 @@ def test_weak_is_refused(host: HostBench) -> Weak:
     exposed = {one: found[one] for one in markers} or {PROBE: 0}
     kept = replace(seen, heard=())
     return Weak(before, lists, ssh, tls, good, snmp, clear, kept, exposed, found[PROBE], after, host.alive())
-
-
-def _link(host: HostBench, every: list[Endpoint]) -> str:
-    """The link of the first service."""
-    for one in every:
-        if one.interface:
-            return one.interface
-    return link_of(host, "")
 
 
 def _first(host: HostBench, at: Endpoint) -> TlsAnswer:
